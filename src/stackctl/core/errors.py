@@ -1,0 +1,169 @@
+"""Every error that a user can act on, each with the exit code that scripts may rely on.
+
+    StackctlError            1   failed
+    ├── UsageError           2   the command line or a file that the user wrote is wrong
+    │   ├── StackFileError   2   a stack, template or configuration file, with file:line for each problem
+    │   ├── TemplateError    2   a template could not be rendered, with its line
+    │   └── UnknownName      2   no such stack, environment, service; or an ambiguous word
+    ├── PolicyError          3   the document asks for what policy refuses
+    ├── EngineUnavailable    4   docker is missing or down
+    │   ├── DockerMissing    4   no docker command
+    │   ├── DaemonDown       4   no daemon behind the socket
+    │   ├── ComposeMissing   4   no compose plugin, or one that is too old
+    │   └── EngineForbidden  4   no right to use the socket
+    ├── EngineRefused        5   docker was asked and said no
+    │   ├── ImageMissing     5   an image that neither the engine nor a registry has
+    │   ├── PortTaken        5   a port that somebody else holds
+    │   └── LimitsUnenforced 5   the kernel does not enforce what was asked
+    ├── TimedOut             6   a bound in time ran out
+    │   ├── DaemonFrozen     6   the daemon accepts and never answers
+    │   └── NotReady         6   services did not become ready in time
+    ├── ServiceFailed        1   a service ended or is unhealthy
+    ├── Busy                 7   another command is working on it
+    ├── StateError           1   the state directory cannot be used
+    └── Interrupted        130   Ctrl-C (143 for SIGTERM)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with a document: where it is, what it is, what to do.
+
+    Args:
+        path: Where in the document, as a dotted path (`services.web.ports[0]`); empty for the whole.
+        message: What is wrong, one sentence without a full stop.
+        hint: What to do about it, or empty.
+        source: The file it stands in, as the user named it; empty when there is none.
+        line: 1-based line in `source`; 0 when it is not known.
+    """
+
+    path: str = ""
+    message: str
+    hint: str = ""
+    source: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        place = f"{self.source}:{self.line}" if self.source and self.line else self.source
+        return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+class StackctlError(Exception):
+    """An error with a message for the user, a hint, and the problems it is made of.
+
+    Args:
+        message: What happened and where, one sentence without a full stop.
+        hint: What to do next, or empty.
+        problems: The single problems, all at once, when a document is at fault.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "", problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.problems = problems
+
+
+class UsageError(StackctlError):
+    """The command line, or a file that the user wrote, is wrong."""
+
+    exit_code = 2
+
+
+class StackFileError(UsageError):
+    """A stack, template or configuration file does not say what it must."""
+
+
+class TemplateError(UsageError):
+    """A template could not be rendered."""
+
+
+class UnknownName(UsageError):
+    """A word names nothing, or more than one thing."""
+
+
+class PolicyError(StackctlError):
+    """A document asks for what policy refuses; `problems` has every reason."""
+
+    exit_code = 3
+
+
+class EngineUnavailable(StackctlError):
+    """Docker cannot be used at all."""
+
+    exit_code = 4
+
+
+class DockerMissing(EngineUnavailable):
+    """There is no docker command on PATH."""
+
+
+class DaemonDown(EngineUnavailable):
+    """No daemon answers behind the configured socket."""
+
+
+class ComposeMissing(EngineUnavailable):
+    """The compose plugin is missing or older than 2.20."""
+
+
+class EngineForbidden(EngineUnavailable):
+    """The caller has no right to use the socket."""
+
+
+class EngineRefused(StackctlError):
+    """Docker was asked and refused; the message carries its last words."""
+
+    exit_code = 5
+
+
+class ImageMissing(EngineRefused):
+    """Neither the engine nor a registry it reaches has the image."""
+
+
+class PortTaken(EngineRefused):
+    """A port that was asked for by number is held by somebody else."""
+
+
+class LimitsUnenforced(EngineRefused):
+    """What was asked for is not in force in the kernel."""
+
+
+class TimedOut(StackctlError):
+    """A bound in time ran out."""
+
+    exit_code = 6
+
+
+class DaemonFrozen(TimedOut):
+    """The daemon accepts connections and never answers."""
+
+
+class NotReady(TimedOut):
+    """Services were started and did not become ready in time."""
+
+
+class ServiceFailed(StackctlError):
+    """A service ended or turned unhealthy while it was waited for."""
+
+
+class Busy(StackctlError):
+    """Another live command holds the lock."""
+
+    exit_code = 7
+
+
+class StateError(StackctlError):
+    """The state directory cannot be read, written or trusted."""
+
+
+class Interrupted(StackctlError):
+    """The user or the system asked us to stop; `exit_code` is set on the instance."""
+
+    exit_code = 130
