@@ -1,27 +1,27 @@
 """Every error that a user can act on, each with the exit code that scripts may rely on.
 
-    StackctlError            1   failed
-    ├── UsageError           2   the command line or a file that the user wrote is wrong
-    │   ├── StackFileError   2   a stack, template or configuration file, with file:line for each problem
-    │   ├── TemplateError    2   a template could not be rendered, with its line
-    │   └── UnknownName      2   no such stack, environment, service; or an ambiguous word
-    ├── PolicyError          3   the document asks for what policy refuses
-    ├── EngineUnavailable    4   docker is missing or down
-    │   ├── DockerMissing    4   no docker command
-    │   ├── DaemonDown       4   no daemon behind the socket
-    │   ├── ComposeMissing   4   no compose plugin, or one that is too old
-    │   └── EngineForbidden  4   no right to use the socket
-    ├── EngineRefused        5   docker was asked and said no
-    │   ├── ImageMissing     5   an image that neither the engine nor a registry has
-    │   ├── PortTaken        5   a port that somebody else holds
-    │   └── LimitsUnenforced 5   the kernel does not enforce what was asked
-    ├── TimedOut             6   a bound in time ran out
-    │   ├── DaemonFrozen     6   the daemon accepts and never answers
-    │   └── NotReady         6   services did not become ready in time
-    ├── ServiceFailed        1   a service ended or is unhealthy
-    ├── Busy                 7   another command is working on it
-    ├── StateError           1   the state directory cannot be used
-    └── Interrupted        130   Ctrl-C (143 for SIGTERM)
+StackctlError            1   failed
+├── UsageError           2   the command line or a file that the user wrote is wrong
+│   ├── StackFileError   2   a stack, template or configuration file, with file:line for each problem
+│   ├── TemplateError    2   a template could not be rendered, with its line
+│   └── UnknownName      2   no such stack, environment, service; or an ambiguous word
+├── PolicyError          3   the document asks for what policy refuses
+├── EngineUnavailable    4   docker is missing or down
+│   ├── DockerMissing    4   no docker command
+│   ├── DaemonDown       4   no daemon behind the socket
+│   ├── ComposeMissing   4   no compose plugin, or one that is too old
+│   └── EngineForbidden  4   no right to use the socket
+├── EngineRefused        5   docker was asked and said no
+│   ├── ImageMissing     5   an image that neither the engine nor a registry has
+│   ├── PortTaken        5   a port that somebody else holds
+│   └── LimitsUnenforced 5   the kernel does not enforce what was asked
+├── TimedOut             6   a bound in time ran out
+│   ├── DaemonFrozen     6   the daemon accepts and never answers
+│   └── NotReady         6   services did not become ready in time
+├── ServiceFailed        1   a service ended or is unhealthy
+├── Busy                 7   another command is working on it
+├── StateError           1   the state directory cannot be used
+└── Interrupted        130   Ctrl-C (143 for SIGTERM)
 """
 
 from __future__ import annotations

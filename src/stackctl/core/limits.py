@@ -218,7 +218,9 @@ def check_thresholds(watchdog: Watchdog, limits: Limits) -> tuple[str, ...]:
         if limit > 1 and mark >= limit:
             problems.append(f"the {name} threshold {mark} must be below the limit {limits.show(name)}")
         elif limit > 1 and urgent >= limit:
-            problems.append(f"the urgent {name} threshold {urgent} must be below the limit {limits.show(name)}")
+            problems.append(
+                f"the urgent {name} threshold {urgent} must be below the limit {limits.show(name)}"
+            )
         elif mark > urgent:
             problems.append(f"the {name} threshold {mark} must not be above the urgent one, {urgent}")
     return tuple(problems)
