@@ -1,41 +1,17 @@
-"""What the use cases need of the world: the engine, the store, the clock. Fakes for pure logic satisfy the same."""
+"""What the use cases need of the world: the engine, the store, the clock; fakes satisfy the same."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from stackctl.core.deployment import Deployment, Instant
 from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
 from stackctl.core.records import EnvironmentRecord, Lease
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """The files that compose is driven with; never the caller's own `.env` or `COMPOSE_*`.
-
-    Args:
-        project: Compose project name.
-        folder: The environment's folder, compose's project directory.
-        document: The bounded document.
-        placement: The env file that fills its holes.
-    """
-
-    project: str
-    folder: Path
-    document: Path
-    placement: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Instant:
-    """The clocks read at once: `wall` since the epoch, `boottime` of CLOCK_BOOTTIME, in seconds."""
-
-    wall: float
-    boottime: float
-    boot: str
+__all__ = ["Clock", "Deployment", "Engine", "Instant", "Store"]
 
 
 class Clock(Protocol):
@@ -51,13 +27,13 @@ class Engine(Protocol):
 
     def facts(self) -> EngineFacts: ...
 
-    def containers(self, **labels: str) -> tuple[Container, ...]: ...
+    def containers(self, labels: Mapping[str, str]) -> tuple[Container, ...]: ...
 
     def inspect(self, ids: Sequence[str]) -> tuple[Container, ...]: ...
 
     def networks(self) -> tuple[Network, ...]: ...
 
-    def volumes(self, **labels: str) -> tuple[Volume, ...]: ...
+    def volumes(self, labels: Mapping[str, str]) -> tuple[Volume, ...]: ...
 
     def images(self, references: Sequence[str]) -> Mapping[str, Image | None]: ...
 
