@@ -36,10 +36,11 @@ def project_name(stack: str, root: str, instance: str = "") -> str:
     """The compose project name of an environment: `<stack>-<6 hex>`.
 
     Args:
+        stack: Name of the stack.
         root: Real path of the folder that holds `stacks/`; for shipped and user stacks, of the state root.
         instance: Name of the instance, empty for the first.
     """
-    return f"{stack}-{short_hash(f'{root}\0{instance}')}"
+    return f"{stack}-{short_hash(chr(0).join((root, instance)))}"
 
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:

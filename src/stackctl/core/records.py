@@ -1,4 +1,4 @@
-"""What stackctl remembers of an environment: written before docker hears of it, read by every later command."""
+"""What stackctl remembers of an environment: written before docker hears of it, read by later commands."""
 
 from __future__ import annotations
 

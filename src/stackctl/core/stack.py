@@ -1,4 +1,4 @@
-"""What a user writes, once it has been read: stacks, templates, configuration; and what rendering makes of it."""
+"""What a user writes, once read (stacks, templates, configuration), and what rendering makes of it."""
 
 from __future__ import annotations
 
