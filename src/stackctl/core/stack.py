@@ -84,11 +84,16 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateFolder:
-    """A template as the shell hands it to the core: every file below its folder, by relative path."""
+    """A template as the shell hands it to the core: every file below its folder, by relative path.
+
+    Args:
+        shipped: True when it came with stackctl, so that it must also drop every capability.
+    """
 
     name: str
     source: str
     files: Mapping[str, str]
+    shipped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

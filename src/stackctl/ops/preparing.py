@@ -1,0 +1,259 @@
+"""From a stack's name to its bounded document: finding, rendering and policy, before docker hears anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from stackctl.core.documents import dump
+from stackctl.core.errors import PolicyError, Problem, StackFileError, UnknownName
+from stackctl.core.limits import Effective, Layer, Watchdog, check_thresholds, effective
+from stackctl.core.names import nearest, project_name
+from stackctl.core.policy import Bounded, Rules, bound
+from stackctl.core.render import render_stack
+from stackctl.core.stack import Configuration, MachinePolicy, Rendered, Stack, TemplateFolder
+from stackctl.core.stackfile import parse_stack, watchdog_for
+from stackctl.core.templatefile import parse_template
+from stackctl.ops.bounded_call import call_bounded
+from stackctl.ops.finding import Found, Places, find_stack, find_template, read_macros
+
+RENDER_SECONDS = 10.0
+RENDER_MEMORY = 512 << 20
+RENDER_OUTPUT = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the caller asked for beside the stack file.
+
+    Args:
+        given: `--set` words, name -> text.
+        limits: `--limit` and `--lifetime`.
+    """
+
+    name: str
+    instance: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
+    limits: Layer = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A stack, ready to be placed on a host.
+
+    Args:
+        text: The bounded document's bytes, the same on every machine.
+        digest: sha256 of `text` and of the files rendered beside it.
+        effective: Limits by service; "" for the stack as a whole.
+        watchdogs: Thresholds by service.
+    """
+
+    found: Found
+    stack: Stack
+    rendered: Rendered
+    bounded: Bounded
+    project: str
+    instance: str
+    text: str
+    digest: str
+    effective: Mapping[str, Effective]
+    watchdogs: Mapping[str, Watchdog]
+    given: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """A stack with every text that rendering it needs."""
+
+    found: Found
+    stack: Stack
+    folders: Mapping[str, TemplateFolder]
+    macros: Mapping[str, str]
+
+
+def read_sources(name: str, places: Places) -> Sources:
+    """Find and read a stack and every template that it names.
+
+    Raises:
+        UsageError: The stack, or one of its templates, is missing or wrong.
+    """
+    found = find_stack(name, places)
+    stack = parse_stack(found.text, name=found.name, source=found.source)
+    folders: dict[str, TemplateFolder] = {}
+    if stack.template:
+        folders[stack.template] = find_template(stack.template, places, first=found.base)
+    for sidecar in _sidecar_templates(stack, folders):
+        folders[f"sidecars/{sidecar}"] = find_template(f"sidecars/{sidecar}", places, first=found.base)
+    return Sources(found=found, stack=stack, folders=folders, macros=read_macros(places))
+
+
+def _sidecar_templates(stack: Stack, folders: Mapping[str, TemplateFolder]) -> list[str]:
+    specs = dict(stack.sidecars)
+    if stack.template:
+        folder = folders[stack.template]
+        template = parse_template(
+            folder.files["template.yaml"], name=folder.name, source=f"{folder.source}/template.yaml"
+        )
+        specs = {**template.sidecars, **specs}
+    return sorted({spec.template for spec in specs.values() if spec.template})
+
+
+def render(sources: Sources, request: Request, configuration: Configuration) -> Rendered:
+    """Render a stack in a bounded child process.
+
+    Raises:
+        TemplateError: The template is wrong, or needs more time, memory or output than it may.
+        StackFileError: A variable is missing or wrong.
+    """
+    if not sources.stack.template:
+        raise StackFileError(
+            f"{sources.found.source}: stacks made from existing compose files cannot be rendered yet",
+            hint="use `template:`; `stackctl templates` lists them",
+        )
+
+    def work() -> Rendered:
+        return render_stack(
+            sources.stack,
+            folders=sources.folders,
+            macros=sources.macros,
+            given=request.given,
+            configured=configuration.variables,
+        )
+
+    return call_bounded(work, seconds=RENDER_SECONDS, memory=RENDER_MEMORY, output=RENDER_OUTPUT)
+
+
+def prepare(
+    request: Request, *, places: Places, configuration: Configuration, machine: MachinePolicy
+) -> Prepared:
+    """Everything from the name to the bounded document; reads files, writes none.
+
+    Raises:
+        UsageError: The stack or a template is wrong, all problems at once.
+        PolicyError: The document asks for what policy refuses, all problems at once.
+    """
+    sources = read_sources(request.name, places)
+    rendered = render(sources, request, configuration)
+    rules, watchdogs = rules_for(sources, rendered, request, configuration, machine)
+    bounded = bound(rendered.document, rules)
+    text = dump(bounded.document)
+    return Prepared(
+        found=sources.found,
+        stack=sources.stack,
+        rendered=rendered,
+        bounded=bounded,
+        project=project_name(sources.found.name, sources.found.root, request.instance),
+        instance=request.instance,
+        text=text,
+        digest=_digest(text, rendered.files),
+        effective=rules.limits,
+        watchdogs=watchdogs,
+        given=request.given,
+    )
+
+
+def _digest(text: str, files: Mapping[str, str]) -> str:
+    whole = sha256(text.encode())
+    for name in sorted(files):
+        whole.update(f"\0{name}\0{files[name]}".encode())
+    return whole.hexdigest()
+
+
+def rules_for(
+    sources: Sources,
+    rendered: Rendered,
+    request: Request,
+    configuration: Configuration,
+    machine: MachinePolicy,
+) -> tuple[Rules, dict[str, Watchdog]]:
+    """Policy's rules for a stack, and the thresholds of each service.
+
+    Raises:
+        StackFileError: Settings for a service that does not exist, or a threshold that cannot stand.
+        PolicyError: A limit above the machine's ceiling.
+    """
+    stack = sources.stack
+    names = sorted(rendered.document.get("services", {}))
+    _check_services(stack, names)
+    limits, over = _limits_by_service(stack, names, request, configuration, machine)
+    watchdogs, wrong = _watchdogs(stack, limits, names, configuration)
+    if wrong:
+        raise StackFileError(f"{stack.source} has thresholds that cannot stand", problems=tuple(wrong))
+    if over:
+        raise PolicyError(f"{stack.source} asks for more than this machine allows", problems=tuple(over))
+    rules = Rules(
+        stack=stack.name,
+        limits=limits,
+        allow=stack.allow,
+        machine=machine,
+        hardened=all(folder.shipped for folder in sources.folders.values()),
+        root=str(sources.found.base),
+        sidecars=tuple(plan.name for plan in rendered.sidecars),
+        source=stack.source,
+    )
+    return rules, watchdogs
+
+
+def _check_services(stack: Stack, names: Iterable[str]) -> None:
+    known = set(names)
+    problems = []
+    for section, keys in (("services", stack.services), ("allow", stack.allow)):
+        for name in sorted(set(keys) - known):
+            near = nearest(name, known) or tuple(sorted(known))
+            path = f"{section}.{name}"
+            problems.append(
+                Problem(
+                    path=path,
+                    message=f"the stack has no service `{name}`",
+                    hint=f"its services are {', '.join(near)}",
+                    source=stack.source,
+                    line=stack.lines.get(path, 0),
+                )
+            )
+    if problems:
+        raise StackFileError(f"{stack.source} speaks of services that do not exist", problems=tuple(problems))
+
+
+def _limits_by_service(
+    stack: Stack,
+    names: Iterable[str],
+    request: Request,
+    configuration: Configuration,
+    machine: MachinePolicy,
+) -> tuple[dict[str, Effective], list[Problem]]:
+    found: dict[str, Effective] = {}
+    problems: list[Problem] = []
+    for name in ("", *names):
+        own: Layer = stack.services[name].limits if name in stack.services else {}
+        layers = (request.limits, own, stack.limits, configuration.limits)
+        found[name], wrong = effective(*layers, ceilings=machine.ceilings)
+        path = f"services.{name}.limits" if name else "limits"
+        problems += [Problem(path=path, message=text, source=stack.source) for text in wrong]
+    return found, problems
+
+
+def _watchdogs(
+    stack: Stack, limits: Mapping[str, Effective], names: Iterable[str], configuration: Configuration
+) -> tuple[dict[str, Watchdog], list[Problem]]:
+    found: dict[str, Watchdog] = {}
+    problems: list[Problem] = []
+    for name in names:
+        own: Mapping[str, Any] = stack.services[name].watchdog if name in stack.services else {}
+        found[name] = watchdog_for(own, stack.watchdog, configuration.watchdog)
+        for text in check_thresholds(found[name], limits[name].limits):
+            problems.append(Problem(path=f"services.{name}", message=text, source=stack.source))
+    return found, problems
+
+
+def service_named(prepared: Prepared, word: str) -> str:
+    """The service of that name.
+
+    Raises:
+        UnknownName: There is none; the hint has the nearest.
+    """
+    names = sorted(prepared.bounded.document["services"])
+    if word in names:
+        return word
+    raise UnknownName(f"`{prepared.stack.name}` has no service `{word}`", hint=f"it has {', '.join(names)}")
