@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 SCHEMA = 1
@@ -22,12 +22,14 @@ class Lease:
         pid: Process id.
         started: Start time of that process in clock ticks since boot (field 22 of its stat file).
         command: What it was, for messages.
+        namespace: In which pid namespace `pid` counts (`pid:[4026531836]`), empty when it is not known.
     """
 
     boot: str
     pid: int
     started: int
     command: str = ""
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ class EnvironmentRecord:
         created: When this generation began, seconds since the epoch.
         lifetime: Seconds that it was given; `deadline` is when that ends.
         placement: The holes' values (`STACKCTL_…` -> text), its own for its whole life; never a secret.
+        ports: Host ports that were asked for by number and stand in no hole.
         document: sha256 of the bounded document that was last brought up.
         services: What was asked for each service.
         containers, networks: Ids of what was made, by service and by network name.
@@ -116,6 +119,7 @@ class EnvironmentRecord:
     lifetime: float
     deadline: Deadline
     placement: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[int, ...] = ()
     document: str = ""
     services: Mapping[str, ServiceRecord] = field(default_factory=dict)
     containers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -145,34 +149,95 @@ def to_plain(record: EnvironmentRecord) -> dict[str, Any]:
 
 
 def from_plain(raw: Any) -> EnvironmentRecord:
-    """Read plain data back.
+    """Read plain data back; keys that this version does not know are left out.
 
     Raises:
         UnreadableRecord: It is not a record, or a newer version wrote it.
     """
-    if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int):
+    if not isinstance(raw, dict) or type(raw.get("schema")) is not int:
         raise UnreadableRecord("it is not a record of stackctl")
     if raw["schema"] > SCHEMA:
         raise UnreadableRecord(f"schema {raw['schema']} is newer than {SCHEMA}", newer=True)
-    try:
-        return _record(raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnreadableRecord(f"it does not hold what it must: {error}") from error
+    if raw["schema"] < 1:
+        raise UnreadableRecord(f"there is no schema {raw['schema']}")
+    record: EnvironmentRecord = _build(EnvironmentRecord, raw, "")
+    return record
 
 
-def _record(raw: dict[str, Any]) -> EnvironmentRecord:
-    known = {f.name for f in fields(EnvironmentRecord)}
-    values = {name: value for name, value in raw.items() if name in known}
-    if values["phase"] not in PHASES:
-        raise ValueError(f"no such phase: {values['phase']!r}")
-    for name in ("project", "stack", "generation", "engine", "home", "root"):
-        if not isinstance(values[name], str):
-            raise TypeError(f"{name} is not text")
-    values["deadline"] = Deadline(**values["deadline"])
-    values["services"] = {name: ServiceRecord(**one) for name, one in values.get("services", {}).items()}
-    values["containers"] = {name: tuple(ids) for name, ids in values.get("containers", {}).items()}
-    values["lease"] = Lease(**values["lease"]) if values.get("lease") else None
-    values["ending"] = Ending(**values["ending"]) if values.get("ending") else None
-    values["secrets"] = tuple(values.get("secrets", ()))
-    values["warnings"] = tuple(values.get("warnings", ()))
-    return EnvironmentRecord(**values)
+def _build(kind: type[Any], raw: Any, path: str) -> Any:
+    if not isinstance(raw, dict):
+        raise UnreadableRecord(f"{path} is not a mapping")
+    values = {}
+    for name, annotation, required in _FIELDS[kind]:
+        if name in raw:
+            values[name] = _READERS[annotation](raw[name], f"{path}.{name}" if path else name)
+        elif required:
+            raise UnreadableRecord(f"{path}.{name} is missing" if path else f"{name} is missing")
+    return kind(**values)
+
+
+def _reader(kind: type[Any] | tuple[type[Any], ...], words: str) -> _Reader:
+    def read(raw: Any, path: str) -> Any:
+        if not isinstance(raw, kind) or (isinstance(raw, bool) and kind is not bool):
+            raise UnreadableRecord(f"{path} is not {words}")
+        return raw
+
+    return read
+
+
+def _read_number(raw: Any, path: str) -> float:
+    number = _reader((int, float), "a number")(raw, path)
+    if not -_BEYOND_TIME < number < _BEYOND_TIME:
+        raise UnreadableRecord(f"{path} is no finite number")
+    return float(number)
+
+
+def _read_phase(raw: Any, path: str) -> str:
+    if raw not in PHASES:
+        raise UnreadableRecord(f"{path} is no phase: {raw!r}")
+    return str(raw)
+
+
+def _one(kind: type[Any]) -> _Reader:
+    return lambda raw, path: _build(kind, raw, path)
+
+
+def _optional(read: _Reader) -> _Reader:
+    return lambda raw, path: None if raw is None else read(raw, path)
+
+
+def _list_of(read: _Reader) -> _Reader:
+    items = _reader((list, tuple), "a list")
+    return lambda raw, path: tuple(read(one, f"{path}[{at}]") for at, one in enumerate(items(raw, path)))
+
+
+def _map_of(read: _Reader) -> _Reader:
+    mapping = _reader(dict, "a mapping")
+    return lambda raw, path: {name: read(one, f"{path}.{name}") for name, one in mapping(raw, path).items()}
+
+
+_Reader = Callable[[Any, str], Any]
+_BEYOND_TIME = 1e18
+_TEXT, _WHOLE = _reader(str, "text"), _reader(int, "a whole number")
+_READERS: Mapping[str, _Reader] = {
+    "str": _TEXT,
+    "int": _WHOLE,
+    "bool": _reader(bool, "true or false"),
+    "float": _read_number,
+    "Phase": _read_phase,
+    "Deadline": _one(Deadline),
+    "Lease | None": _optional(_one(Lease)),
+    "Ending | None": _optional(_one(Ending)),
+    "tuple[str, ...]": _list_of(_TEXT),
+    "tuple[int, ...]": _list_of(_WHOLE),
+    "Mapping[str, str]": _map_of(_TEXT),
+    "Mapping[str, Any]": _map_of(lambda raw, _: raw),
+    "Mapping[str, tuple[str, ...]]": _map_of(_list_of(_TEXT)),
+    "Mapping[str, ServiceRecord]": _map_of(_one(ServiceRecord)),
+}
+_FIELDS: Mapping[type[Any], tuple[tuple[str, str, bool], ...]] = {
+    kind: tuple(
+        (f.name, str(f.type), f.default is MISSING and f.default_factory is MISSING) for f in fields(kind)
+    )
+    for kind in (EnvironmentRecord, ServiceRecord, Deadline, Lease, Ending)
+}
