@@ -60,6 +60,8 @@ class StackctlError(Exception):
         message: What happened and where, one sentence without a full stop.
         hint: What to do next, or empty.
         problems: The single problems, all at once, when a document is at fault.
+
+    `details` may be set to longer texts that help to understand it, such as the last lines of a log.
     """
 
     exit_code: ClassVar[int] = 1
@@ -69,6 +71,7 @@ class StackctlError(Exception):
         self.message = message
         self.hint = hint
         self.problems = problems
+        self.details: tuple[str, ...] = ()
 
 
 class UsageError(StackctlError):

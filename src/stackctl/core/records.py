@@ -72,6 +72,21 @@ class ServiceRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarRecord:
+    """How a sidecar is reached.
+
+    Args:
+        port: Container port.
+        url: URL pattern with `{host}`, `{port}` and `{secret:name}`.
+        env: Environment variable that carries the URL, empty for none.
+    """
+
+    port: int
+    url: str
+    env: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """Why and when it ended: one sentence for people, seconds since the epoch."""
 
@@ -96,7 +111,7 @@ class EnvironmentRecord:
         document: sha256 of the bounded document that was last brought up.
         services: What was asked for each service.
         containers, networks: Ids of what was made, by service and by network name.
-        urls: Service -> URL pattern with `{host}`, `{port}` and `{secret:name}`.
+        sidecars: How each sidecar is reached.
         secrets: Names of the files below `secrets/`.
         variables: `--set` values of the last `up`, so that a later one without them means the same.
         tied: True when it belongs to its lease (`with`): a dead owner ends it.
@@ -124,7 +139,7 @@ class EnvironmentRecord:
     services: Mapping[str, ServiceRecord] = field(default_factory=dict)
     containers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
-    urls: Mapping[str, str] = field(default_factory=dict)
+    sidecars: Mapping[str, SidecarRecord] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     verified: str = ""
@@ -234,10 +249,11 @@ _READERS: Mapping[str, _Reader] = {
     "Mapping[str, Any]": _map_of(lambda raw, _: raw),
     "Mapping[str, tuple[str, ...]]": _map_of(_list_of(_TEXT)),
     "Mapping[str, ServiceRecord]": _map_of(_one(ServiceRecord)),
+    "Mapping[str, SidecarRecord]": _map_of(_one(SidecarRecord)),
 }
 _FIELDS: Mapping[type[Any], tuple[tuple[str, str, bool], ...]] = {
     kind: tuple(
         (f.name, str(f.type), f.default is MISSING and f.default_factory is MISSING) for f in fields(kind)
     )
-    for kind in (EnvironmentRecord, ServiceRecord, Deadline, Lease, Ending)
+    for kind in (EnvironmentRecord, ServiceRecord, SidecarRecord, Deadline, Lease, Ending)
 }

@@ -1,4 +1,4 @@
-"""From a stack's name to its bounded document: finding, rendering and policy, before docker hears anything."""
+"""From a stack's name to its bounded document: finding, rendering, policy, before docker hears of it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,79 @@
+"""One look at an environment: what its record says, and what of it the engine has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stackctl.core.errors import EngineRefused
+from stackctl.core.facts import Container, EngineFacts, Network
+from stackctl.core.labels import PREFIX, Stamp, read_stamp
+from stackctl.core.records import EnvironmentRecord
+from stackctl.ops.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What there is of one environment.
+
+    Args:
+        record: None when stackctl remembers nothing of it.
+        containers: Those whose labels agree with the record; only these may be acted on.
+        networks: Likewise.
+        strangers: Names of objects that claim this project and are not verified as this environment's.
+    """
+
+    project: str
+    facts: EngineFacts
+    record: EnvironmentRecord | None
+    containers: tuple[Container, ...]
+    networks: tuple[Network, ...]
+    strangers: tuple[str, ...] = ()
+
+
+def look(context: Context, project: str) -> Scene:
+    """Read the record and list what the engine has of the environment.
+
+    Raises:
+        EngineUnavailable, TimedOut: The engine cannot be asked.
+        StateError: The record cannot be read.
+        EngineRefused: The environment was made on another engine than the one that answers.
+    """
+    record = context.store.read(project)
+    facts = context.engine.facts()
+    _check_engine(record, facts)
+    containers = context.engine.containers({f"{PREFIX}project": project})
+    networks = [n for n in context.engine.networks() if n.labels.get(f"{PREFIX}project") == project]
+    ours = tuple(c for c in containers if verified(record, read_stamp(c.labels)))
+    mine = tuple(n for n in networks if verified(record, read_stamp(n.labels)))
+    strangers = {c.name for c in containers if c not in ours} | {n.name for n in networks if n not in mine}
+    return Scene(
+        project=project,
+        facts=facts,
+        record=record,
+        containers=ours,
+        networks=mine,
+        strangers=tuple(sorted(strangers)),
+    )
+
+
+def verified(record: EnvironmentRecord | None, stamp: Stamp | None) -> bool:
+    """Both keys agree: the label's generation, engine, home and user are the record's."""
+    if record is None or stamp is None:
+        return False
+    return (
+        stamp.generation == record.generation
+        and stamp.project == record.project
+        and stamp.engine == record.engine
+        and stamp.home == record.home
+        and stamp.user == record.user
+    )
+
+
+def _check_engine(record: EnvironmentRecord | None, facts: EngineFacts) -> None:
+    if record is None or record.engine == facts.id or record.phase in ("stopped", "failed"):
+        return
+    raise EngineRefused(
+        f"`{record.project}` was made on the engine at {record.engine_host} ({record.engine}), "
+        f"and {facts.host} is another one ({facts.id})",
+        hint="set DOCKER_HOST or the docker context back, and try again",
+    )

@@ -1,0 +1,78 @@
+"""Which environment a word on the command line means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stackctl.core.errors import UnknownName
+from stackctl.core.names import check_name, nearest, project_name, unique_match
+from stackctl.core.records import EnvironmentRecord
+from stackctl.ops.finding import Places, find_stack, stack_files
+from stackctl.ops.protocols import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meant:
+    """An environment that a word means; `record` is None when it was never up."""
+
+    project: str
+    stack: str
+    record: EnvironmentRecord | None
+
+
+def environment(word: str, instance: str, places: Places, store: Store) -> EnvironmentRecord:
+    """The environment that a stack's name (of this checkout) or a project's name means, with its record.
+
+    Args:
+        word: A stack's name, a project name, or a unique beginning of a project name.
+        instance: Name of the instance, empty for the first.
+
+    Raises:
+        UnknownName: It means nothing, more than one thing, or a stack of which there is no environment.
+    """
+    if instance:
+        check_name(instance, "instance")
+    records = list(store.records())
+    here = _in_this_checkout(word, instance, places, records)
+    if here is not None:
+        return here
+    match = unique_match(word, [record.project for record in records]) if not instance else None
+    if match and (match == word or "-" in word):
+        return next(record for record in records if record.project == match)
+    raise _unknown(word, instance, places, records)
+
+
+def _in_this_checkout(
+    word: str, instance: str, places: Places, records: Sequence[EnvironmentRecord]
+) -> EnvironmentRecord | None:
+    """By its stack here, also when the stack's file is gone."""
+    roots = [str(path) for path in (*places.checkout, places.home.resolve())]
+    expected = [project_name(word, root, instance) for root in roots]
+    by_project = {record.project: record for record in records}
+    for project in expected:
+        if project in by_project:
+            return by_project[project]
+    return None
+
+
+def _unknown(word: str, instance: str, places: Places, records: Sequence[EnvironmentRecord]) -> UnknownName:
+    named = f"`{word}`" + (f" (instance `{instance}`)" if instance else "")
+    elsewhere = [record for record in records if record.stack == word]
+    if elsewhere:
+        listed = ", ".join(f"`{record.project}` of {record.root}" for record in elsewhere)
+        return UnknownName(f"there is no environment {named} in this checkout", hint=f"there is {listed}")
+    if word in stack_files(places) and not instance:
+        return UnknownName(f"the stack {named} is not up", hint=f"start it with `stackctl up {word}`")
+    near = nearest(word, [*stack_files(places), *(record.project for record in records)])
+    if near:
+        return UnknownName(f"there is no environment {named}", hint=f"did you mean {' or '.join(near)}?")
+    find_stack(word, places)
+    return UnknownName(f"there is no environment {named}", hint="`stackctl list` shows every one")
+
+
+def moved_environments(stack: str, records: Sequence[EnvironmentRecord]) -> list[EnvironmentRecord]:
+    """Environments of that stack whose checkout is gone: the repository may have been moved."""
+    from pathlib import Path
+
+    return [record for record in records if record.stack == stack and not Path(record.root).is_dir()]

@@ -1,0 +1,93 @@
+"""What must hold before docker is asked to make anything: images, their volumes, the host's size, controllers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stackctl.core.coverage import uncovered
+from stackctl.core.errors import LimitsUnenforced, PolicyError
+from stackctl.core.facts import EngineFacts, Image
+from stackctl.core.records import ServiceRecord
+from stackctl.core.units import show_size
+from stackctl.ops.context import Context
+from stackctl.ops.looking import Scene
+from stackctl.ops.preparing import Prepared
+
+
+def preflight(context: Context, scene: Scene, prepared: Prepared, *, pull: bool) -> None:
+    """Check an environment against its engine and host, and fetch the images that are missing.
+
+    Raises:
+        LimitsUnenforced: The engine cannot enforce a limit at all.
+        ImageMissing: An image cannot be had.
+        PolicyError: An image keeps data where no mount covers it.
+    """
+    check_controllers(scene.facts)
+    for sentence in host_warnings(scene.facts, prepared.bounded.services):
+        context.progress.warn(sentence)
+    for stranger in scene.strangers:
+        context.progress.warn(f"`{stranger}` claims to be of this environment and is not; it is left alone")
+    images = fetch_images(context, prepared.bounded.document, pull=pull)
+    problems = uncovered(prepared.bounded.document, images)
+    if problems:
+        raise PolicyError(f"{prepared.found.source}: data would be lost on `down`", problems=problems)
+
+
+def check_controllers(facts: EngineFacts) -> None:
+    """Say which limit the engine cannot enforce.
+
+    Raises:
+        LimitsUnenforced: At least one controller is missing.
+    """
+    missing = [
+        name
+        for name, there in (
+            ("memory", facts.memory_limit),
+            ("pids", facts.pids_limit),
+            ("cpu", facts.cpu_quota),
+        )
+        if not there
+    ]
+    if missing:
+        raise LimitsUnenforced(
+            f"the engine at {facts.host} cannot limit {' and '.join(missing)}",
+            hint="`stackctl doctor` says how to switch the cgroup controllers on",
+        )
+
+
+def host_warnings(facts: EngineFacts, services: Mapping[str, ServiceRecord]) -> list[str]:
+    """What is asked for and the host does not have; rendering never depends on it, so it is only said."""
+    found = []
+    for name, service in sorted(services.items()):
+        if facts.memory and service.memory > facts.memory:
+            found.append(
+                f"`{name}` may use {show_size(service.memory)} and the host has {show_size(facts.memory)}: "
+                f"set services.{name}.limits.memory lower"
+            )
+    whole = sum(service.memory * service.replicas for service in services.values())
+    if not found and facts.memory and whole > facts.memory:
+        found.append(
+            f"the services together may use {show_size(whole)} and the host has "
+            f"{show_size(facts.memory)}: set limits.memory lower in the stack file"
+        )
+    return found
+
+
+def fetch_images(context: Context, document: Mapping[str, Any], *, pull: bool) -> dict[str, Image | None]:
+    """Every image that the document names and does not build, pulled where the engine lacks it.
+
+    Raises:
+        ImageMissing: Neither the engine nor a registry has it.
+    """
+    references = sorted(
+        {s["image"] for s in document["services"].values() if s.get("image") and "build" not in s}
+    )
+    images = dict(context.engine.images(references))
+    wanted = [reference for reference in references if pull or images.get(reference) is None]
+    for reference in wanted:
+        context.progress.step(f"pulling {reference}")
+        context.engine.pull(reference, context.progress.step)
+    if wanted:
+        images.update(context.engine.images(wanted))
+    return images

@@ -1,0 +1,134 @@
+"""How an environment's record goes from phase to phase; each step is on disk before docker hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
+
+from stackctl.core.facts import Container
+from stackctl.core.limits import Watchdog
+from stackctl.core.records import Deadline, Ending, EnvironmentRecord, ServiceRecord, SidecarRecord
+from stackctl.ops.context import Context
+from stackctl.ops.looking import Scene
+from stackctl.ops.preparing import Prepared
+
+if TYPE_CHECKING:
+    from stackctl.ops.up import UpOptions
+
+
+def begin(context: Context, scene: Scene, prepared: Prepared, options: UpOptions) -> EnvironmentRecord:
+    """The record of an `up` that begins, phase `starting`; not yet written, since it is not yet placed.
+
+    A running environment keeps its generation and its deadline; anything else starts both anew.
+    """
+    now = context.clock.now()
+    old = scene.record
+    running = old is not None and old.phase == "running"
+    lifetime = options.lifetime or prepared.effective[""].limits.lifetime
+    record = EnvironmentRecord(
+        project=prepared.project,
+        stack=prepared.stack.name,
+        instance=prepared.instance,
+        generation=old.generation if old and running else str(uuid4()),
+        phase="starting",
+        root=prepared.found.root,
+        stack_file=prepared.found.source,
+        engine=scene.facts.id,
+        engine_host=scene.facts.host,
+        home=context.store.identity,
+        user=context.user,
+        created=old.created if old and running else now.wall,
+        lifetime=lifetime,
+        deadline=deadline(context, lifetime),
+        placement=old.placement if old else {},
+        services=service_records(prepared),
+        sidecars={
+            plan.name: SidecarRecord(port=plan.port, url=plan.url, env=plan.env)
+            for plan in prepared.rendered.sidecars
+        },
+        secrets=tuple(spec.name for spec in prepared.rendered.secrets),
+        variables=dict(prepared.given),
+        tied=options.tied,
+        lease=context.store.lease(options.command),
+    )
+    if old and running and options.lifetime is None:
+        record = replace(record, lifetime=old.lifetime, deadline=old.deadline)
+    return record
+
+
+def deadline(context: Context, lifetime: float) -> Deadline:
+    """The end of a lifetime of so many seconds that begins now."""
+    now = context.clock.now()
+    return Deadline(wall=now.wall + lifetime, boottime=now.boottime + lifetime, boot=now.boot)
+
+
+def service_records(prepared: Prepared) -> dict[str, ServiceRecord]:
+    """What is asked for each service, with its thresholds as absolute numbers."""
+    return {
+        name: replace(service, watchdog=thresholds(prepared.watchdogs[name], service))
+        for name, service in prepared.bounded.services.items()
+    }
+
+
+def thresholds(watchdog: Watchdog, service: ServiceRecord) -> dict[str, str | int | float]:
+    """A watchdog's marks for the limits of one service."""
+    return {
+        "pids": watchdog.pids.at(service.pids),
+        "memory": watchdog.memory.at(service.memory),
+        "sustain_pids": watchdog.sustain_pids,
+        "sustain_memory": watchdog.sustain_memory,
+        "urgent_pids": watchdog.urgent_pids.at(service.pids),
+        "urgent_memory": watchdog.urgent_memory.at(service.memory),
+        "on_violation": watchdog.on_violation,
+    }
+
+
+def finish(
+    context: Context, record: EnvironmentRecord, scene: Scene, *, lifetime: float | None = None
+) -> EnvironmentRecord:
+    """Write the record of an environment that runs, with the ids of what was made."""
+    record = replace(
+        record,
+        phase="running",
+        updated=context.clock.now().wall,
+        containers=ids_by_service(scene.containers),
+        networks={network.name: network.id for network in scene.networks},
+        lease=record.lease if record.tied else None,
+        ending=None,
+    )
+    if lifetime is not None:
+        record = replace(record, lifetime=lifetime, deadline=deadline(context, lifetime))
+    context.store.write(record)
+    return record
+
+
+def ids_by_service(containers: tuple[Container, ...]) -> Mapping[str, tuple[str, ...]]:
+    """Container ids by service, in the order of the services' names."""
+    found: dict[str, tuple[str, ...]] = {}
+    for container in sorted(containers, key=lambda one: (one.service, one.number)):
+        found[container.service] = (*found.get(container.service, ()), container.id)
+    return found
+
+
+def ended(
+    context: Context,
+    record: EnvironmentRecord,
+    phase: Literal["stopped", "failed", "expired", "killed", "lost"],
+    reason: str,
+) -> EnvironmentRecord:
+    """Write the record of an environment of which nothing runs any more; its data and placement stay."""
+    now = context.clock.now().wall
+    record = replace(
+        record,
+        phase=phase,
+        updated=now,
+        containers={},
+        networks={},
+        lease=None,
+        tied=False,
+        ending=Ending(reason=reason, at=now),
+    )
+    context.store.write(record)
+    return record

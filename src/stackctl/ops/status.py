@@ -1,0 +1,129 @@
+"""How an environment stands: services, usage against limits and thresholds, addresses, lifetime left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stackctl.core.convergence import standings
+from stackctl.core.facts import Container, Reading
+from stackctl.core.records import EnvironmentRecord, ServiceRecord
+from stackctl.ops.context import Context
+from stackctl.ops.looking import look
+from stackctl.ops.reaching import Address, addresses, masks
+
+CPU_WINDOW = 0.15
+"""Seconds between the two samples that cpu use is measured from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a service uses now, summed over its containers; None means no sample.
+
+    Args:
+        pids: Processes and threads.
+        memory: Working set in bytes.
+        cpu: Processors' worth of time over the last fraction of a second.
+    """
+
+    pids: int | None = None
+    memory: int | None = None
+    cpu: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """One service as `status` shows it."""
+
+    name: str
+    words: str
+    standing: str
+    asked: ServiceRecord
+    usage: Usage
+    containers: tuple[str, ...]
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentView:
+    """An environment as `status` shows it.
+
+    Args:
+        left: Seconds of its lifetime that are left; negative when it is over.
+        healthy: True when it runs and every service stands as it should.
+    """
+
+    record: EnvironmentRecord
+    services: tuple[ServiceView, ...]
+    left: float
+    healthy: bool
+    strangers: tuple[str, ...] = ()
+
+
+def status(context: Context, project: str, *, usage: bool = True) -> EnvironmentView:
+    """Look at an environment once.
+
+    Args:
+        usage: False leaves out cpu, memory and pids, and is faster.
+
+    Raises:
+        EngineUnavailable, TimedOut: The engine cannot be asked.
+    """
+    scene = look(context, project)
+    record = scene.record
+    assert record is not None
+    used = _usage(context, scene.containers) if usage and scene.facts.local else {}
+    where = addresses(record, scene.containers, masks(record))
+    states = standings(record.services, scene.containers)
+    services = tuple(
+        ServiceView(
+            name=state.service,
+            words=state.words,
+            standing=state.standing,
+            asked=record.services[state.service],
+            usage=_sum(used, [c for c in scene.containers if c.service == state.service]),
+            containers=tuple(c.id for c in scene.containers if c.service == state.service),
+            addresses=tuple(a for a in where if a.service == state.service),
+        )
+        for state in states
+    )
+    return EnvironmentView(
+        record=record,
+        services=services,
+        left=time_left(context, record),
+        healthy=record.phase == "running" and all(state.standing == "ready" for state in states),
+        strangers=scene.strangers,
+    )
+
+
+def time_left(context: Context, record: EnvironmentRecord) -> float:
+    """Seconds of an environment's lifetime that are left, suspended time counted."""
+    now = context.clock.now()
+    return record.deadline.left(wall=now.wall, boottime=now.boottime, boot=now.boot)
+
+
+def _usage(context: Context, containers: tuple[Container, ...]) -> dict[str, Usage]:
+    running = [container for container in containers if container.pid]
+    first = context.engine.readings(running)
+    context.clock.sleep(CPU_WINDOW)
+    second = context.engine.readings(running)
+    return {name: _between(first.get(name), reading) for name, reading in second.items()}
+
+
+def _between(first: Reading | None, second: Reading) -> Usage:
+    cpu = None
+    if first is not None and first.cpu is not None and second.cpu is not None and second.at > first.at:
+        cpu = max(0.0, second.cpu - first.cpu) / (second.at - first.at)
+    return Usage(pids=second.pids, memory=second.memory, cpu=cpu)
+
+
+def _sum(used: Mapping[str, Usage], containers: list[Container]) -> Usage:
+    samples = [used[container.id] for container in containers if container.id in used]
+    pids = [one.pids for one in samples if one.pids is not None]
+    memory = [one.memory for one in samples if one.memory is not None]
+    cpu = [one.cpu for one in samples if one.cpu is not None]
+    return Usage(
+        pids=sum(pids) if pids else None,
+        memory=sum(memory) if memory else None,
+        cpu=sum(cpu) if cpu else None,
+    )

@@ -1,0 +1,263 @@
+"""`up`: from a prepared stack to a running environment whose limits are proven, or to what was before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from stackctl.core.changes import ServiceChange, changes
+from stackctl.core.convergence import standings
+from stackctl.core.deployment import Deployment
+from stackctl.core.documents import load
+from stackctl.core.errors import Interrupted, ServiceFailed, StackctlError
+from stackctl.core.facts import Container
+from stackctl.core.records import EnvironmentRecord
+from stackctl.ops.context import Context
+from stackctl.ops.looking import Scene, look
+from stackctl.ops.placing import Placed, place_environment, write_folder
+from stackctl.ops.preflight import preflight
+from stackctl.ops.preparing import Prepared
+from stackctl.ops.recording import begin, ended, finish
+from stackctl.ops.taking_down import made_since, take_down
+from stackctl.ops.verifying import verify
+from stackctl.ops.waiting import generation_of, wait_until_ready
+
+COMPOSE_SECONDS = 600.0
+LOG_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    """How `up` is to go about it.
+
+    Args:
+        wait: False returns as soon as everything was started.
+        wait_timeout: Seconds until every service must be ready.
+        lifetime: Seconds from now; None keeps the deadline of an environment that runs.
+        pull: Ask the registry for newer images even where the engine has one.
+        tied: The environment ends with its lease (`with`).
+        lock_wait: Seconds to wait for another command that works on it.
+    """
+
+    command: str = "stackctl up"
+    wait: bool = True
+    wait_timeout: float = 120.0
+    lifetime: float | None = None
+    build: bool = False
+    pull: bool = False
+    tied: bool = False
+    allow_unenforced: bool = False
+    lock_wait: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpResult:
+    """What `up` did.
+
+    Args:
+        changes: What was done to each service; all `keep` when nothing was to do.
+        containers: As last seen.
+    """
+
+    record: EnvironmentRecord
+    changes: tuple[ServiceChange, ...]
+    containers: tuple[Container, ...]
+
+    @property
+    def unchanged(self) -> bool:
+        """True when it was up already and nothing had to be done."""
+        return all(change.kind == "keep" for change in self.changes)
+
+
+def up(context: Context, prepared: Prepared, options: UpOptions) -> UpResult:
+    """Bring an environment up, or make it what its stack file now says.
+
+    Raises:
+        Busy: Another command is working on it.
+        StackctlError: What this call made is undone again; the message says why.
+    """
+    with context.store.lock(prepared.project, command=options.command, wait=options.lock_wait):
+        scene = recover(context, look(context, prepared.project))
+        planned = plan(context, scene, prepared)
+        if _nothing_to_do(scene, prepared, planned, options):
+            return _kept(context, scene, planned, options)
+        return _bring_up(context, scene, prepared, planned, options)
+
+
+def plan(context: Context, scene: Scene, prepared: Prepared) -> tuple[ServiceChange, ...]:
+    """What `up` would do to each service of an environment."""
+    path = context.store.folder(prepared.project) / "compose.yaml"
+    before: Mapping[str, object] = {}
+    if scene.containers and path.is_file():
+        before = load(path.read_text(), source=str(path)).data
+    return changes(before, prepared.bounded.document, scene.containers, prepared.bounded.services)
+
+
+def recover(context: Context, scene: Scene) -> Scene:
+    """Finish what a dead command left half done, so that this one starts from a known state.
+
+    `starting` with a dead owner is undone, `stopping` is finished; a live owner cannot be, since it would
+    hold the lock.
+    """
+    record = scene.record
+    if record is None or record.phase not in ("starting", "stopping"):
+        return scene
+    context.progress.step(f"cleaning up what an interrupted `{_command_of(record)}` left")
+    take_down(context, scene.containers, scene.networks)
+    ended(context, record, "stopped", "an interrupted command was cleaned up")
+    return look(context, scene.project)
+
+
+def _command_of(record: EnvironmentRecord) -> str:
+    return record.lease.command if record.lease and record.lease.command else f"stackctl {record.phase}"
+
+
+def _nothing_to_do(
+    scene: Scene, prepared: Prepared, planned: tuple[ServiceChange, ...], options: UpOptions
+) -> bool:
+    record = scene.record
+    if record is None or record.phase != "running" or record.document != prepared.digest:
+        return False
+    if options.build or options.pull or any(change.kind != "keep" for change in planned):
+        return False
+    if record.variables != dict(prepared.given) or any(s.from_file for s in prepared.rendered.secrets):
+        return False
+    states = standings(record.services, scene.containers)
+    return all(state.standing == "ready" for state in states) or not options.wait
+
+
+def _kept(context: Context, scene: Scene, planned: tuple[ServiceChange, ...], options: UpOptions) -> UpResult:
+    record = scene.record
+    assert record is not None
+    verify(
+        context,
+        scene.facts,
+        record.services,
+        scene.containers,
+        allow_unenforced=options.allow_unenforced,
+    )
+    if options.lifetime is not None:
+        record = finish(context, record, scene, lifetime=options.lifetime)
+    return UpResult(record=record, changes=planned, containers=scene.containers)
+
+
+def _bring_up(
+    context: Context,
+    scene: Scene,
+    prepared: Prepared,
+    planned: tuple[ServiceChange, ...],
+    options: UpOptions,
+) -> UpResult:
+    preflight(context, scene, prepared, pull=options.pull)
+    placed = place_environment(context, scene, prepared, begin(context, scene, prepared, options))
+    try:
+        deployment = write_folder(context, prepared, placed)
+        containers, verified = _drive(context, scene, prepared, placed, deployment, options)
+    except BaseException as error:
+        _undo(context, scene, placed, error)
+        raise
+    _remove_orphans(context, planned, containers)
+    scene = look(context, prepared.project)
+    record = finish(context, replace(placed.record, verified=verified), scene, lifetime=options.lifetime)
+    return UpResult(record=record, changes=planned, containers=scene.containers)
+
+
+def _drive(
+    context: Context,
+    scene: Scene,
+    prepared: Prepared,
+    placed: Placed,
+    deployment: Deployment,
+    options: UpOptions,
+) -> tuple[tuple[Container, ...], str]:
+    record = placed.record
+    context.progress.step(f"starting {len(record.services)} services of `{record.stack}`")
+    try:
+        context.engine.up(deployment, build=options.build, timeout=COMPOSE_SECONDS)
+    except StackctlError as error:
+        raise _explained(context, record, error) from error
+    if options.wait:
+        containers = wait_until_ready(
+            context, record.project, record.generation, record.services, timeout=options.wait_timeout
+        )
+    else:
+        containers = generation_of(context, record.project, record.generation)
+    verified = verify(
+        context, scene.facts, record.services, containers, allow_unenforced=options.allow_unenforced
+    )
+    if options.wait:
+        _still_standing(context, record)
+    return containers, verified
+
+
+def _still_standing(context: Context, record: EnvironmentRecord) -> None:
+    """A last look: a service without a health check may have ended right after it was seen running."""
+    containers = generation_of(context, record.project, record.generation)
+    failed = [s for s in standings(record.services, containers) if s.standing == "failed"]
+    if failed:
+        raise ServiceFailed("; ".join(state.reason for state in failed))
+
+
+def _explained(context: Context, record: EnvironmentRecord, error: StackctlError) -> StackctlError:
+    """Compose's error, or the better one that the containers tell: whose health check or exit it was."""
+    containers = generation_of(context, record.project, record.generation)
+    failed = [s for s in standings(record.services, containers) if s.standing == "failed"]
+    if not failed:
+        return error
+    return ServiceFailed("; ".join(state.reason for state in failed), hint=error.hint)
+
+
+def _remove_orphans(
+    context: Context, planned: tuple[ServiceChange, ...], containers: tuple[Container, ...]
+) -> None:
+    gone = {change.service for change in planned if change.kind == "remove"}
+    take_down(context, [c for c in containers if c.service in gone], ())
+
+
+def _undo(context: Context, before: Scene, placed: Placed, error: BaseException) -> None:
+    """Save the logs, then remove exactly what this call made; the record says what remains."""
+    record = placed.record
+    reason = str(error) or type(error).__name__
+    try:
+        after = look(context, record.project)
+        made = made_since(before.containers, after.containers)
+        networks = made_since(before.networks, after.networks)
+        _add_logs(context, record, [c for c in after.containers if c in made], error)
+        context.progress.step("undoing what this call made")
+        take_down(
+            context,
+            [container for container in after.containers if container in made],
+            [network for network in after.networks if network in networks],
+        )
+    except StackctlError as problem:
+        context.progress.warn(f"not everything could be undone: {problem}")
+        context.store.write(replace(record, warnings=(f"the last `up` failed: {reason}",)))
+        return
+    left = [container for container in before.containers if container.state == "running"]
+    if left and before.record is not None:
+        warning = f"the last `up` failed and was undone: {reason}"
+        kept = replace(before.record, placement=record.placement, document="", warnings=(warning,))
+        context.store.write(kept)
+    else:
+        ended(
+            context,
+            record,
+            "stopped" if isinstance(error, (KeyboardInterrupt, Interrupted)) else "failed",
+            reason,
+        )
+
+
+def _add_logs(
+    context: Context, record: EnvironmentRecord, made: list[Container], error: BaseException
+) -> None:
+    """Keep every new container's last lines on disk, and show the culprits' with the error."""
+    failed = {s.culprit for s in standings(record.services, made) if s.culprit}
+    shown = []
+    for container in made:
+        tail = context.engine.log_tail(container.id, 200)
+        path = context.store.write_log(record.project, container.service, tail)
+        if container.id in failed and tail:
+            lines = tail.rstrip().splitlines()[-LOG_LINES:]
+            shown.append("\n".join([f"last lines of `{container.service}` ({path}):", *lines]))
+    if shown and isinstance(error, StackctlError):
+        error.details = tuple(shown)

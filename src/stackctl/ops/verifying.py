@@ -1,0 +1,50 @@
+"""Reading back after `up`: proof that each limit is in force in the engine and in the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from stackctl.core.enforcement import unenforced
+from stackctl.core.errors import LimitsUnenforced, Problem
+from stackctl.core.facts import Container, EngineFacts
+from stackctl.core.records import ServiceRecord
+from stackctl.ops.context import Context
+
+KERNEL = "kernel"
+ENGINE_ONLY = "unverified: the cgroups of this engine cannot be read from here"
+
+
+def verify(
+    context: Context,
+    facts: EngineFacts,
+    services: Mapping[str, ServiceRecord],
+    containers: Sequence[Container],
+    *,
+    allow_unenforced: bool = False,
+) -> str:
+    """Compare HostConfig of every container, and the cgroup files of what runs, with what was asked.
+
+    Returns:
+        `kernel` when the cgroup files prove it, else a sentence that begins with `unverified`.
+
+    Raises:
+        LimitsUnenforced: A limit is not in force, and it was not allowed to be so.
+    """
+    readings = context.engine.readings(containers) if facts.local else {}
+    problems: list[Problem] = []
+    for container in containers:
+        asked = services.get(container.service)
+        if asked is None:
+            continue
+        for sentence in unenforced(asked, container, readings.get(container.id)):
+            problems.append(Problem(path=f"services.{container.service}", message=sentence))
+    if problems and not allow_unenforced:
+        raise LimitsUnenforced(
+            "the kernel does not enforce every limit that was asked for",
+            hint="`stackctl doctor` says which controllers are missing; "
+            "`--allow-unenforced` starts it all the same",
+            problems=tuple(problems),
+        )
+    if problems:
+        return "unverified: " + "; ".join(problem.message for problem in problems)
+    return KERNEL if facts.local else ENGINE_ONLY
