@@ -40,7 +40,7 @@ def place_environment(
     """
     with context.store.lock("placement", command=f"placing {record.project}", wait=30.0):
         world = _world(context, scene, record.project)
-        _check_fixed_ports(context, scene, prepared, world)
+        _check_fixed_ports(context, prepared, world)
         placement = place(
             prepared.bounded.document,
             world=world,
@@ -93,7 +93,7 @@ def _world(context: Context, scene: Scene, project: str) -> PlacementWorld:
     )
 
 
-def _check_fixed_ports(context: Context, scene: Scene, prepared: Prepared, world: PlacementWorld) -> None:
+def _check_fixed_ports(context: Context, prepared: Prepared, world: PlacementWorld) -> None:
     owned = context.store.owned_ports(prepared.project)
     for port, path in fixed_ports(prepared.bounded.document).items():
         if port in owned:

@@ -1,4 +1,4 @@
-"""What must hold before docker is asked to make anything: images, their volumes, the host's size, controllers."""
+"""What must hold before docker makes anything: controllers, the host's size, images and their volumes."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stackctl.core.convergence import standings
+from stackctl.core.errors import StateError
 from stackctl.core.facts import Container, Reading
 from stackctl.core.records import EnvironmentRecord, ServiceRecord
 from stackctl.ops.context import Context
@@ -71,7 +72,8 @@ def status(context: Context, project: str, *, usage: bool = True) -> Environment
     """
     scene = look(context, project)
     record = scene.record
-    assert record is not None
+    if record is None:
+        raise StateError(f"nothing is remembered of `{project}`", hint="`stackctl list` shows every one")
     used = _usage(context, scene.containers) if usage and scene.facts.local else {}
     where = addresses(record, scene.containers, masks(record))
     states = standings(record.services, scene.containers)

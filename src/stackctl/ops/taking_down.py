@@ -43,7 +43,7 @@ def _remove(context: Context, ids: Sequence[str]) -> None:
     names = ", ".join(sorted(container.name for container in still))
     raise EngineRefused(
         f"the engine could not remove {names}",
-        hint="it may hang in the kernel (a frozen disk or network file system); try `stackctl down` again later",
+        hint="it may hang in the kernel (a frozen disk or network share); run `stackctl down` again later",
     )
 
 

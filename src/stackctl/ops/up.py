@@ -79,8 +79,8 @@ def up(context: Context, prepared: Prepared, options: UpOptions) -> UpResult:
     with context.store.lock(prepared.project, command=options.command, wait=options.lock_wait):
         scene = recover(context, look(context, prepared.project))
         planned = plan(context, scene, prepared)
-        if _nothing_to_do(scene, prepared, planned, options):
-            return _kept(context, scene, planned, options)
+        if scene.record and _nothing_to_do(scene, prepared, planned, options):
+            return _kept(context, scene, scene.record, planned, options)
         return _bring_up(context, scene, prepared, planned, options)
 
 
@@ -152,7 +152,7 @@ def _bring_up(
     placed = place_environment(context, scene, prepared, begin(context, scene, prepared, options))
     try:
         deployment = write_folder(context, prepared, placed)
-        containers, verified = _drive(context, scene, prepared, placed, deployment, options)
+        containers, verified = _drive(context, scene, placed, deployment, options)
     except BaseException as error:
         _undo(context, scene, placed, error)
         raise
@@ -165,7 +165,6 @@ def _bring_up(
 def _drive(
     context: Context,
     scene: Scene,
-    prepared: Prepared,
     placed: Placed,
     deployment: Deployment,
     options: UpOptions,
