@@ -69,7 +69,7 @@ require_local_engine() {
     *) fail "the engine is remote ($endpoint), and a registry on this machine is out of its reach" \
       "run this script on that machine" ;;
   esac
-  have docker && bounded 10 docker version >/dev/null 2>&1 || fail "no Docker engine answers" "run: $root/engine.sh"
+  bounded 10 docker version >/dev/null 2>&1 || fail "no Docker engine answers" "run: $root/engine.sh"
 }
 
 require_root() {
@@ -77,7 +77,8 @@ require_root() {
 }
 
 require_debian_tools() {
-  have dpkg-deb && have apt-get || fail "images are built from Debian's packages, and this system has no apt" \
+  ! { have dpkg-deb && have apt-get; } || return 0
+  fail "images are built from Debian's packages, and this system has no apt" \
     "run this script on a Debian or Ubuntu machine, then carry the images over: docker save IMAGE | ssh HOST docker load"
 }
 
@@ -142,10 +143,14 @@ listening() {
   perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(PeerAddr => shift, Timeout => 2)' "$registry"
 }
 
+registry_serves() {
+  registry_runs && listening
+}
+
 wait_for_registry() {
   deadline=$(($(date +%s) + 15))
   while [ "$(date +%s)" -lt "$deadline" ]; do
-    ! { registry_runs && listening; } || return 0
+    ! registry_serves || return 0
     ! grep -qE 'level=(fatal|panic)|^panic' "$home/registry.log" || break
     sleep 0.1
   done
@@ -220,7 +225,7 @@ finish_pushing() {
 
 ensure_registry() {
   install_registry
-  registry_runs && listening && return
+  ! registry_serves || return 0
   say "starting the registry on $registry (data in $home)"
   start_registry readonly
 }
@@ -398,11 +403,19 @@ ensure_base() {
   while IFS= read -r option; do
     set -- "$@" "$option"
   done <"$scratch/options"
-  bounded 900 mmdebstrap --quiet --mode=root --variant=apt "$@" "$release" "$scratch/base.tar" "$scratch/apart/sources.list" >"$scratch/log" 2>&1 ||
+  # shellcheck disable=SC2016 # $1 is the hook's
+  # Without the hook the merged /usr comes from a package that brings all of perl
+  bounded 900 mmdebstrap --quiet --mode=root --variant=apt "$@" \
+    --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include=usr-is-merged \
+    --customize-hook="upload '$root/images/base/apt.conf' /etc/apt/apt.conf.d/90image" \
+    --customize-hook='rm -f "$1"/var/cache/apt/*.bin' \
+    "$release" "$scratch/base.tar" "$scratch/apart/sources.list" >"$scratch/log" 2>&1 ||
     show_log "mmdebstrap could not make the base" "the reason stands above; put it right, then run this again"
+  old=$(id_of "$base")
   docker import --change "LABEL stackctl.image.content=$base_content" --change 'CMD ["bash"]' \
     --change "LABEL stackctl.image.built-from=\"Debian $release, mmdebstrap --variant=apt\"" "$scratch/base.tar" "$base" >/dev/null
   rm -f "$scratch/base.tar"
+  [ -z "$old" ] || docker rmi "$old" >/dev/null 2>&1 || :
 }
 
 package_of() {
@@ -463,6 +476,17 @@ fetch() {
   [ -z "$mirror" ] || docker rmi "$registry/library/$1" >/dev/null 2>&1 || :
 }
 
+id_of() {
+  docker image inspect --format '{{.Id}}' "$1" 2>/dev/null || :
+}
+
+# replace IMAGE: by the one just pushed; what it was before goes, unless a container holds it
+replace() {
+  old=$(id_of "$1")
+  fetch "$1"
+  [ -z "$old" ] || [ "$old" = "$(id_of "$1")" ] || docker rmi "$old" >/dev/null 2>&1 || :
+}
+
 # --- providing ------------------------------------------------------------------------
 
 hub_gives() {
@@ -507,7 +531,7 @@ provide() {
     build "$image"
   fi
   push "$image"
-  fetch "$image"
+  replace "$image"
 }
 
 provide_all() {
@@ -541,8 +565,8 @@ report() {
 check() {
   missing=$(with_state absent outdated unstored)
   [ -z "$missing" ] || fail "not there, or not up to date: $missing" "run: $root/images.sh$test_option"
-  if [ -n "$(with_state current)" ]; then
-    registry_runs && listening || fail "the images are there, and their registry on $registry does not run" "run: $root/images.sh$test_option"
+  if [ -n "$(with_state current)" ] && ! registry_serves; then
+    fail "the images are there, and their registry on $registry does not run" "run: $root/images.sh$test_option"
   fi
   report
 }
@@ -573,7 +597,7 @@ clean() {
   require_root
   one_at_a_time
   left=''
-  for name in $(docker images --filter label=stackctl.image.content --format '{{.Repository}}:{{.Tag}}'); do
+  for name in $(docker images --filter label=stackctl.image.content --format '{{if eq .Tag "<none>"}}{{.ID}}{{else}}{{.Repository}}:{{.Tag}}{{end}}'); do
     say "removing $name"
     docker rmi "$name" >/dev/null 2>&1 || left="$left $name"
   done
