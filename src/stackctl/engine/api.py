@@ -1,0 +1,180 @@
+"""The engine by its own API on a unix socket: what must feel instant, without a subprocess."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from stackctl.core.errors import EngineRefused, StackctlError
+from stackctl.engine.parse import parse_log
+from stackctl.engine.transport import Document, Kind, label_filters
+from stackctl.engine.wire import Answer, Wire
+
+GRACE = 10.0  # what docker gives a container to end when neither it nor the caller says otherwise
+SLOW = 30.0  # beyond the usual patience, for acts: a process that the kernel holds costs docker 12 s
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~/:")
+
+
+class SocketTransport:
+    """Talks to the socket; reads share one connection, acts on many objects have one each.
+
+    Args:
+        path: The unix socket.
+        patience: Seconds within which a question must be answered.
+    """
+
+    def __init__(self, path: str, patience: float) -> None:
+        self._path, self._patience = path, patience
+        self._wire = Wire(path, patience)
+
+    def info(self) -> Document:
+        found = self._ask("/info")
+        return found if isinstance(found, dict) else {}
+
+    def local(self, info: Document) -> bool:
+        """Whether its host is this machine: the listener in our pid namespace, kernel and memory ours."""
+        desktop = "docker desktop" in str(info.get("OperatingSystem", "")).lower()
+        if desktop or sys.platform != "linux" or not self._wire.peer():
+            return False
+        return info.get("KernelVersion") == os.uname().release and info.get("MemTotal") == _own_memory()
+
+    def find(self, kind: Kind, labels: Mapping[str, str]) -> tuple[Document, ...]:
+        filters = {"label": list(label_filters(labels))} if labels else {}
+        query = f"?all=1&filters={_quote(json.dumps(filters))}"
+        if kind == "volumes":
+            return tuple((self._ask(f"/volumes{query}") or {}).get("Volumes") or ())
+        path = "/containers/json" if kind == "containers" else "/networks"
+        found = self._ask(path + query) or ()
+        return self._each(kind, [one["Id"] for one in found])
+
+    def inspect(self, ids: Sequence[str]) -> tuple[Document, ...]:
+        return self._each("containers", ids)
+
+    def image(self, reference: str) -> Document | None:
+        found = self._ask(f"/images/{_quote(reference)}/json")
+        return found if isinstance(found, dict) else None
+
+    def stop(self, ids: Sequence[str], grace: float | None) -> None:
+        self._patiently("stop", ids, grace)
+
+    def restart(self, ids: Sequence[str], grace: float | None) -> None:
+        self._patiently("restart", ids, grace)
+
+    def kill(self, ids: Sequence[str]) -> None:
+        self._act("POST", [f"/containers/{_quote(one)}/kill" for one in ids], already=(409,))
+
+    def forbid_restart(self, ids: Sequence[str]) -> None:
+        body = {"RestartPolicy": {"Name": "no"}}
+        self._act("POST", [f"/containers/{_quote(one)}/update" for one in ids], body=body)
+
+    def remove(self, kind: Kind, ids: Sequence[str]) -> None:
+        force = "?force=1" if kind == "containers" else ""
+        self._act("DELETE", [f"/{kind}/{_quote(one)}{force}" for one in ids])
+
+    def log_tail(self, container: str, lines: int) -> str:
+        query = f"stdout=1&stderr=1&tail={lines}"
+        answer = self._wire.call("GET", f"/containers/{_quote(container)}/logs?{query}")
+        return parse_log(answer.body) if answer.status == 200 else ""
+
+    def _ask(self, target: str) -> Any:
+        answer = self._wire.call("GET", target)
+        if answer.status == 404:
+            return None
+        if answer.status >= 400:
+            raise _refusal(answer, "the question")
+        return answer.json()
+
+    def _each(self, kind: Kind, ids: Sequence[str]) -> tuple[Document, ...]:
+        end = "/json" if kind == "containers" else ""
+        found = (self._ask(f"/{kind}/{_quote(one)}{end}") for one in ids)
+        return tuple(one for one in found if isinstance(one, dict))
+
+    def _patiently(self, verb: str, ids: Sequence[str], grace: float | None) -> None:
+        graces = dict.fromkeys(ids, grace) if grace is not None else self._own_graces(ids)
+        calls = []
+        for one, seconds in graces.items():
+            query = "" if grace is None else f"?t={max(0, round(grace))}"
+            target = f"/containers/{_quote(one)}/{verb}{query}"
+            calls.append(partial(self._act_once, "POST", target, extra=seconds or 0.0))
+        _together(calls)
+
+    def _own_graces(self, ids: Sequence[str]) -> dict[str, float | None]:
+        graces: dict[str, float | None] = dict.fromkeys(ids, GRACE)
+        for one in self._each("containers", ids):
+            config = one.get("Config") or {}
+            graces[str(one.get("Id"))] = float(config.get("StopTimeout") or GRACE)
+        return {one: seconds for one, seconds in graces.items() if one in ids}
+
+    def _act(
+        self,
+        method: str,
+        targets: Sequence[str],
+        *,
+        body: Document | None = None,
+        already: tuple[int, ...] = (),
+    ) -> None:
+        _together([partial(self._act_once, method, one, body=body, already=already) for one in targets])
+
+    def _act_once(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: Document | None = None,
+        extra: float = 0.0,
+        already: tuple[int, ...] = (),
+    ) -> None:
+        wire = Wire(self._path, self._patience)
+        try:
+            answer = wire.call(method, target, body, extra=SLOW + extra)
+        finally:
+            wire.close()
+        if answer.status >= 400 and answer.status not in (404, *already):
+            raise _refusal(answer, f"`{target.partition('?')[0]}`")
+
+
+def _refusal(answer: Answer, doing: str) -> StackctlError:
+    from stackctl.engine.errors import explain
+
+    return explain(answer.message, doing=doing)
+
+
+def _together(calls: Sequence[Callable[[], None]]) -> None:
+    """Make all calls at once; when some fail, the others are still made, and one error tells of all."""
+    problems: list[StackctlError] = []
+
+    def attempt(call: Callable[[], None]) -> None:
+        try:
+            call()
+        except StackctlError as error:
+            problems.append(error)
+
+    threads = [Thread(target=attempt, args=(call,), daemon=True) for call in calls[1:]]
+    for thread in threads:
+        thread.start()
+    for call in calls[:1]:
+        attempt(call)
+    for thread in threads:
+        thread.join()
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise EngineRefused("; ".join(dict.fromkeys(one.message for one in problems)), hint=problems[0].hint)
+
+
+def _quote(text: str) -> str:
+    return "".join(c if c in _PLAIN else "".join(f"%{byte:02X}" for byte in c.encode()) for c in text)
+
+
+def _own_memory() -> int:
+    with suppress(OSError, ValueError, IndexError):
+        first = Path("/proc/meminfo").read_text().split("\n", 1)[0]
+        return int(first.split()[1]) << 10
+    return 0

@@ -1,0 +1,273 @@
+"""Drives Compose; every call is bounded in time, dies with us, and sees no environment but the scrubbed one.
+
+`up` goes through python-on-whales, which knows its flags; it is imported here only, when something has to
+start. It has no timeout and hands our whole environment down, so the command it calls is a chain that bounds
+it and drops what must not reach compose. `pull`, `build` and `config` we start ourselves: their progress has
+to be read line by line with the child owned and reaped, and the library's typed `config` drops `pids_limit`
+and `mem_limit`. `logs` and `exec` pass the terminal through.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stackctl.core.deployment import Deployment
+from stackctl.core.errors import ComposeMissing, EngineRefused, ImageMissing, StackctlError, TimedOut
+from stackctl.core.units import show_duration
+from stackctl.engine import process
+from stackctl.engine.endpoint import Endpoint, find_program
+from stackctl.engine.errors import explain
+
+MINIMUM = (2, 20)  # the first whose `depends_on` and `up` conditions hold for all that policy relies on
+MUTATION_LOCK = ".mutation.lock"
+_TIMED_OUT = frozenset({124, 137})
+_SECRET_LIMIT = 64 << 10
+
+
+def up(
+    deployment: Deployment,
+    *,
+    endpoint: Endpoint,
+    environ: Mapping[str, str],
+    build: bool,
+    timeout: float,
+) -> None:
+    """Create and start what the document says, detached; images are there already, nothing is pulled.
+
+    Args:
+        deployment: The files.
+        endpoint: The engine.
+        environ: The caller's environment; it is scrubbed on the way.
+        build: Build images first.
+        timeout: Seconds for all of it.
+
+    Raises:
+        TimedOut: It took longer.
+        EngineRefused, ImageMissing, PortTaken, ServiceFailed, EngineUnavailable: As docker says.
+    """
+    # the library prints the whole environment where this is set
+    os.environ.pop("PYTHON_ON_WHALES_DEBUG", None)
+    import python_on_whales
+
+    client = python_on_whales.DockerClient(
+        client_call=_chain(deployment.folder, environ, timeout),
+        client_type="docker",
+        config=environ.get("DOCKER_CONFIG") or None,
+        host=None if endpoint.context and not endpoint.socket else endpoint.host,
+        context=endpoint.context if endpoint.context and not endpoint.socket else None,
+        compose_files=[deployment.document],
+        compose_env_files=[deployment.placement],
+        compose_project_name=deployment.project,
+        compose_project_directory=deployment.folder,
+    )
+    try:
+        client.compose.up(detach=True, quiet=True, pull="never", build=build, remove_orphans=False)
+    except python_on_whales.DockerException as error:
+        if error.return_code in _TIMED_OUT:
+            raise _late("up", timeout) from None
+        raise _refusal(error.stderr or "", "up", deployment) from None
+    except UnicodeDecodeError as error:  # the library decodes docker's last words strictly
+        raise _refusal(error.object.decode(errors="replace"), "up", deployment) from None
+
+
+def _chain(folder: Path, environ: Mapping[str, str], timeout: float) -> list[str]:
+    """The docker command with its leash, its bound, and a lock that is held until compose has ended."""
+    docker = find_program("docker", environ)
+    if not docker:
+        raise process.docker_missing()
+    kept = process.scrubbed_environment(os.environ)
+    scrub = [word for name in sorted(set(os.environ) - set(kept)) for word in ("-u", name)]
+    command = ["env", *scrub, docker] if scrub else [docker]
+    flock = find_program("flock", environ)
+    if flock and Path(flock).resolve().name == "flock":
+        command = [flock, "--no-fork", str(folder / MUTATION_LOCK), *command]
+    return process.bounded(command, timeout, environ)
+
+
+def _late(verb: str, timeout: float) -> TimedOut:
+    return TimedOut(
+        f"`docker compose {verb}` did not end within {show_duration(timeout) or '1s'}",
+        hint="`stackctl logs` shows what started; a longer `--wait-timeout` gives it more time",
+    )
+
+
+def _refusal(stderr: str, verb: str, deployment: Deployment) -> StackctlError:
+    return explain(stderr, doing=f"`docker compose {verb}`", secrets=_secrets(deployment.folder))
+
+
+def _secrets(folder: Path) -> Iterator[str]:
+    """What the environment keeps secret, so that no error repeats it."""
+    try:
+        files = sorted((folder / "secrets").iterdir())
+    except OSError:
+        return
+    for file in files:
+        if file.is_file() and file.stat().st_size <= _SECRET_LIMIT:
+            yield file.read_text(errors="replace").strip()
+
+
+def arguments(deployment: Deployment) -> list[str]:
+    """`docker compose` with everything said that a `.env` or COMPOSE_* could else say for us."""
+    return [
+        *("docker", "compose", "--file", str(deployment.document)),
+        *("--env-file", str(deployment.placement)),
+        *("--project-name", deployment.project, "--project-directory", str(deployment.folder)),
+    ]
+
+
+def build(
+    deployment: Deployment, *, environ: Mapping[str, str], progress: Callable[[str], None], timeout: float
+) -> None:
+    """Build the document's images.
+
+    Args:
+        deployment: The files.
+        environ: The scrubbed environment with the engine pinned.
+        progress: Receives each line that the build writes.
+        timeout: Seconds for all of it.
+
+    Raises:
+        TimedOut: It took longer.
+        EngineRefused: It failed; the message has its last line.
+    """
+    with process.stream([*arguments(deployment), "build"], timeout=timeout, env=environ) as lines:
+        for line in lines:
+            progress(line)
+        ended = lines.ended()
+    if ended.code:
+        raise _refusal(ended.stderr, "build", deployment)
+
+
+def pull(
+    reference: str, *, environ: Mapping[str, str], progress: Callable[[str], None], timeout: float
+) -> None:
+    """Pull one image.
+
+    Args:
+        reference: The image, by name and tag or digest.
+        environ: The scrubbed environment with the engine pinned.
+        progress: Receives each line that docker writes.
+        timeout: Seconds for all of it.
+
+    Raises:
+        TimedOut: It took longer.
+        ImageMissing: No registry that the engine reaches has it, or none is reached.
+        EngineRefused, EngineUnavailable: As docker says.
+    """
+    with process.stream(["docker", "pull", "--", reference], timeout=timeout, env=environ) as lines:
+        for line in lines:
+            progress(line)
+        ended = lines.ended()
+    if not ended.code:
+        return
+    error = explain(ended.stderr, doing=f"pulling `{reference}`")
+    if type(error) is not EngineRefused or "disk is full" in error.message:
+        raise error
+    raise ImageMissing(
+        error.message, hint="the engine reaches no registry that has it; check its name, or build or load it"
+    )
+
+
+def config(
+    files: Sequence[Path],
+    *,
+    project: str,
+    directory: Path,
+    environ: Mapping[str, str],
+    env_files: Sequence[Path] = (),
+    profiles: Sequence[str] = (),
+    timeout: float = 30.0,
+) -> dict[str, Any]:
+    """People's own compose files as one document: merged, interpolated and normalised by Compose itself.
+
+    Args:
+        files: The compose files, later ones over earlier ones.
+        project: Compose project name.
+        directory: What relative paths are relative to.
+        environ: The whole environment that is interpolated; nothing else is.
+        env_files: Files of further variables; with none, no `.env` is read either.
+        profiles: Profiles to include.
+        timeout: Seconds for all of it; an alias bomb keeps Compose busy for long.
+
+    Raises:
+        EngineRefused: Compose does not accept the files; the message has its reason.
+        TimedOut: It took longer.
+        ComposeMissing, DockerMissing: There is no Compose.
+    """
+    argv = ["docker", "compose", "--project-name", project, "--project-directory", str(directory)]
+    for option, values in (
+        ("--file", files),
+        ("--env-file", env_files or (Path(os.devnull),)),
+        ("--profile", profiles),
+    ):
+        argv += [word for value in values for word in (option, str(value))]
+    ended = process.run([*argv, "config", "--format", "json"], timeout=timeout, env=environ)
+    if ended.code:
+        raise explain(ended.stderr, doing="`docker compose config`")
+    return dict(json.loads(ended.stdout))
+
+
+def version(environ: Mapping[str, str], timeout: float) -> str:
+    """Compose's version, such as "2.26.1".
+
+    Raises:
+        ComposeMissing: There is none, or it is older than 2.20.
+        DockerMissing, TimedOut: As `process.run`.
+    """
+    ended = process.run(["docker", "compose", "version", "--short"], timeout=timeout, env=environ)
+    found = ended.stdout.strip().removeprefix("v")
+    hint = "install Compose 2.20 or newer (Debian 13: `docker-compose`, Ubuntu: `docker-compose-v2`)"
+    if ended.code or not found:
+        raise ComposeMissing("docker has no compose plugin", hint=hint)
+    numbers = tuple(int(part) for part in found.split("-")[0].split(".")[:2] if part.isdigit())
+    if numbers and numbers < MINIMUM:
+        raise ComposeMissing(f"the compose plugin is version {found}, older than 2.20", hint=hint)
+    return found
+
+
+def logs(
+    project: str,
+    services: Sequence[str] = (),
+    *,
+    environ: Mapping[str, str],
+    follow: bool = False,
+    tail: str = "all",
+    since: str = "",
+) -> int:
+    """Show a project's logs on our terminal, return the exit code; labels suffice, files may be gone."""
+    argv = ["docker", "compose", "--project-name", project, "logs", "--tail", tail]
+    argv += ["--follow"] if follow else []
+    argv += ["--since", since] if since else []
+    return process.interactive([*argv, "--", *services], env=environ)
+
+
+def execute(
+    container: str,
+    command: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    terminal: bool = True,
+    user: str = "",
+    workdir: str = "",
+    variables: Mapping[str, str] | None = None,
+) -> int:
+    """Run a command in a container by its id, on our terminal, and return its exit code.
+
+    Args:
+        container: Full id.
+        command: The command and its arguments.
+        environ: The scrubbed environment with the engine pinned.
+        terminal: Give it a terminal; only where stdin is one.
+        user: As in `docker exec --user`, empty for the container's.
+        workdir: Its working directory, empty for the container's.
+        variables: Passed by name, so that no value stands in an argument vector.
+    """
+    argv = ["docker", "exec", "--interactive", *(["--tty"] if terminal else [])]
+    argv += ["--user", user] if user else []
+    argv += ["--workdir", workdir] if workdir else []
+    argv += [word for name in variables or {} for word in ("--env", name)]
+    return process.interactive([*argv, container, *command], env={**environ, **(variables or {})})

@@ -1,0 +1,242 @@
+"""The engine for the use cases: asks by socket where there is one, drives Compose only when it must."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from stackctl.core.deployment import Deployment
+from stackctl.core.errors import StackctlError
+from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
+from stackctl.engine import parse, ports
+from stackctl.engine.cgroup import Cgroups
+from stackctl.engine.endpoint import Endpoint, find_endpoint, find_program
+from stackctl.engine.transport import Transport
+
+PATIENCE = 10.0
+PULL = 1800.0
+
+
+class DockerEngine:
+    """One docker engine; every call is bounded in time and raises core errors only.
+
+    Args:
+        environ: What chooses the engine (DOCKER_*), where programs are (PATH); None for our own.
+        patience: Seconds within which a question must be answered.
+        endpoint: The engine, where a record names it; None to find it as docker would.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        *,
+        patience: float = PATIENCE,
+        endpoint: Endpoint | None = None,
+    ) -> None:
+        self._environ = dict(os.environ if environ is None else environ)
+        self._patience = patience
+        self._endpoint = endpoint
+        self._compose_version = ""
+        self._warming: Thread | None = None
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """Where the engine is.
+
+        Raises:
+            EngineUnavailable: The docker context that is chosen does not exist.
+        """
+        return self._endpoint or find_endpoint(self._environ)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """What a child that talks to docker may see: scrubbed, and with this engine pinned."""
+        from stackctl.engine.process import scrubbed_environment
+
+        return self.endpoint.environment(scrubbed_environment(self._environ))
+
+    @cached_property
+    def _transport(self) -> Transport:
+        if self.endpoint.socket:
+            from stackctl.engine.api import SocketTransport
+
+            return SocketTransport(self.endpoint.socket, self._patience)
+        from stackctl.engine.command import CommandTransport
+
+        return CommandTransport(self.environment, self._patience)
+
+    def facts(self) -> EngineFacts:
+        """What the engine says of itself; Compose's version only when it is known already.
+
+        Raises:
+            DockerMissing: No docker command on PATH.
+            DaemonDown, EngineForbidden, DaemonFrozen: The daemon cannot be asked.
+        """
+        if not find_program("docker", self._environ):
+            from stackctl.engine.process import docker_missing
+
+            raise docker_missing()
+        info = self._transport.info()
+        return parse.parse_engine(
+            info,
+            host=self.endpoint.host,
+            local=self._transport.local(info),
+            compose_version=self._compose_version,
+        )
+
+    def compose_version(self) -> str:
+        """Compose's version, asked once.
+
+        Raises:
+            ComposeMissing: There is none, or it is older than 2.20.
+        """
+        if not self._compose_version:
+            from stackctl.engine import compose
+
+            self._compose_version = compose.version(self.environment, self._patience)
+        return self._compose_version
+
+    def warm(self) -> None:
+        """Begin in the background what driving Compose needs, for callers that will call `up` soon."""
+        if self._warming is None:
+            self._warming = Thread(target=self._warm, daemon=True)
+            self._warming.start()
+
+    def _warm(self) -> None:
+        try:
+            self.compose_version()
+            import python_on_whales  # noqa: F401 - the import itself is what takes the time
+        except StackctlError:
+            return  # `up` asks again and tells
+
+    def containers(self, labels: Mapping[str, str] | None = None) -> tuple[Container, ...]:
+        """Containers in every state that carry all the labels; an empty value asks for mere presence."""
+        return tuple(map(parse.parse_container, self._transport.find("containers", labels or {})))
+
+    def inspect(self, ids: Sequence[str]) -> tuple[Container, ...]:
+        """Containers by id or name, in order; those that are gone are left out."""
+        return tuple(map(parse.parse_container, self._transport.inspect(ids)))
+
+    def networks(self, labels: Mapping[str, str] | None = None) -> tuple[Network, ...]:
+        """Networks that carry all the labels, with their members."""
+        return tuple(map(parse.parse_network, self._transport.find("networks", labels or {})))
+
+    def volumes(self, labels: Mapping[str, str] | None = None) -> tuple[Volume, ...]:
+        """Volumes that carry all the labels."""
+        return tuple(map(parse.parse_volume, self._transport.find("volumes", labels or {})))
+
+    def images(self, references: Sequence[str]) -> dict[str, Image | None]:
+        """What the engine has of the images asked for: reference -> image, None for what it has not."""
+        found: dict[str, Image | None] = {}
+        for one in references:
+            raw = self._transport.image(one)
+            found[one] = parse.parse_image(raw, one) if raw else None
+        return found
+
+    def pull(self, reference: str, progress: Callable[[str], None], *, timeout: float = PULL) -> None:
+        """Pull one image; `progress` receives docker's lines.
+
+        Raises:
+            ImageMissing: No registry that the engine reaches has it.
+            TimedOut: It took longer than `timeout` seconds.
+        """
+        from stackctl.engine import compose
+
+        compose.pull(reference, environ=self.environment, progress=progress, timeout=timeout)
+
+    def up(self, deployment: Deployment, *, build: bool = False, timeout: float = 600.0) -> None:
+        """Create and start what the document says, detached and without waiting for readiness.
+
+        Raises:
+            ComposeMissing: There is no Compose that will do.
+            TimedOut: It took longer than `timeout` seconds.
+            EngineRefused, ImageMissing, PortTaken, ServiceFailed: As docker says.
+        """
+        from stackctl.engine import compose
+
+        if self._warming is not None:
+            self._warming.join()
+        self.compose_version()
+        compose.up(deployment, endpoint=self.endpoint, environ=self._environ, build=build, timeout=timeout)
+
+    def build(
+        self, deployment: Deployment, progress: Callable[[str], None], *, timeout: float = PULL
+    ) -> None:
+        """Build the document's images; `progress` receives the build's lines."""
+        from stackctl.engine import compose
+
+        compose.build(deployment, environ=self.environment, progress=progress, timeout=timeout)
+
+    def config(
+        self,
+        files: Sequence[Path],
+        *,
+        project: str,
+        directory: Path,
+        variables: Mapping[str, str],
+        **more: Any,
+    ) -> dict[str, Any]:
+        """People's compose files as one document, see `compose.config`; `variables` over our environment."""
+        from stackctl.engine import compose
+
+        environ = {**self.environment, **variables}
+        return compose.config(files, project=project, directory=directory, environ=environ, **more)
+
+    def stop(self, ids: Sequence[str], *, grace: float | None = None) -> None:
+        """Stop containers, all at once; `grace` seconds each between its signal and KILL, None for its own.
+
+        Those that are gone or have ended are done. Whether it worked, `inspect` says.
+        """
+        self._transport.stop(ids, grace)
+
+    def kill(self, ids: Sequence[str]) -> None:
+        """Send KILL to containers, all at once; those that are gone or do not run are done."""
+        self._transport.kill(ids)
+
+    def restart(self, ids: Sequence[str], *, grace: float | None = None) -> None:
+        """Stop as `stop` does, and start again."""
+        self._transport.restart(ids, grace)
+
+    def forbid_restart(self, ids: Sequence[str]) -> None:
+        """Take the engine's own restart policy from containers, so that what is ended stays so."""
+        self._transport.forbid_restart(ids)
+
+    def remove_containers(self, ids: Sequence[str]) -> None:
+        """Remove containers, running ones too, never their volumes."""
+        self._transport.remove("containers", ids)
+
+    def remove_networks(self, ids: Sequence[str]) -> None:
+        """Remove networks by id; one with members is refused."""
+        self._transport.remove("networks", ids)
+
+    def log_tail(self, container: str, lines: int) -> str:
+        """The last lines that a container wrote, both its streams; empty when it is gone."""
+        return self._transport.log_tail(container, lines)
+
+    def logs(self, project: str, services: Sequence[str] = (), **options: Any) -> int:
+        """Show a project's logs on our terminal; options as in `compose.logs`."""
+        from stackctl.engine import compose
+
+        return compose.logs(project, services, environ=self.environment, **options)
+
+    def execute(self, container: str, command: Sequence[str], **options: Any) -> int:
+        """Run a command in a container on our terminal, its exit code; options as in `compose.execute`."""
+        from stackctl.engine import compose
+
+        return compose.execute(container, command, environ=self.environment, **options)
+
+    def readings(self, containers: Sequence[Container]) -> dict[str, Reading]:
+        """A sample of each container whose cgroup this machine has, by id; the others are left out."""
+        return Cgroups().read(containers) if self.endpoint.socket else {}
+
+    def ports_in_use(self) -> frozenset[int]:
+        """Ports of this host on which something listens."""
+        return ports.ports_in_use()
+
+    def port_holder(self, port: int, protocol: str = "tcp") -> str:
+        """Who holds a host port, in words; empty when nobody is found."""
+        return ports.port_holder(port, self.containers(), protocol)

@@ -1,0 +1,107 @@
+"""Where the engine is: the same answer that the docker command would find, without starting it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stackctl.core.errors import EngineUnavailable
+
+SYSTEM_SOCKET = "/var/run/docker.sock"
+UNIX = "unix://"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One engine's address.
+
+    Args:
+        host: The address as docker writes it (`unix:///var/run/docker.sock`, `ssh://build@farm`).
+        context: Name of the docker context that it came from, empty when none did.
+    """
+
+    host: str
+    context: str = ""
+
+    @property
+    def socket(self) -> str:
+        """Path of the unix socket, empty when the engine is reached in another way."""
+        return self.host[len(UNIX) :] if self.host.startswith(UNIX) else ""
+
+    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """`environ` with the engine pinned, so that a child of ours never chooses another one."""
+        pinned = dict(environ)
+        if self.socket or not self.context:
+            pinned["DOCKER_HOST"] = self.host
+            pinned.pop("DOCKER_CONTEXT", None)
+        else:
+            pinned["DOCKER_CONTEXT"] = self.context
+            pinned.pop("DOCKER_HOST", None)
+        return pinned
+
+
+def find_endpoint(environ: Mapping[str, str]) -> Endpoint:
+    """The engine that `environ` and docker's own configuration choose, in docker's own order.
+
+    DOCKER_HOST, then DOCKER_CONTEXT or the current context, then the system's socket; where that does not
+    exist, the rootless one below XDG_RUNTIME_DIR.
+
+    Raises:
+        EngineUnavailable: The chosen context does not exist.
+    """
+    host = environ.get("DOCKER_HOST", "")
+    if host:
+        return Endpoint(f"{UNIX}{host}" if host.startswith("/") else host)
+    context = environ.get("DOCKER_CONTEXT") or _current_context(environ)
+    if context and context != "default":
+        return Endpoint(_context_host(environ, context), context)
+    rootless = f"{environ.get('XDG_RUNTIME_DIR', '')}/docker.sock"
+    if not Path(SYSTEM_SOCKET).exists() and rootless.startswith("/run/") and Path(rootless).exists():
+        return Endpoint(f"{UNIX}{rootless}")
+    return Endpoint(f"{UNIX}{SYSTEM_SOCKET}")
+
+
+def find_program(name: str, environ: Mapping[str, str]) -> str:
+    """Full path of a command on the PATH of `environ`, empty when there is none."""
+    if "/" in name:
+        return name if os.access(name, os.X_OK) else ""
+    for folder in environ.get("PATH", os.defpath).split(os.pathsep):
+        path = str(Path(folder or ".") / name)
+        if Path(path).is_file() and os.access(path, os.X_OK):
+            return path
+    return ""
+
+
+def _folder(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME", "/")) / ".docker")
+
+
+def _current_context(environ: Mapping[str, str]) -> str:
+    found = _read_json(_folder(environ) / "config.json").get("currentContext", "")
+    return found if isinstance(found, str) else ""
+
+
+def _context_host(environ: Mapping[str, str], context: str) -> str:
+    # docker names a context's folder by the hash of its name
+    name = hashlib.sha256(context.encode()).hexdigest()
+    meta = _read_json(_folder(environ) / "contexts" / "meta" / name / "meta.json")
+    try:
+        return str(meta["Endpoints"]["docker"]["Host"])
+    except (KeyError, TypeError):
+        raise EngineUnavailable(
+            f"the docker context `{context}` does not exist",
+            hint="`docker context ls` shows those that do; `docker context use default` goes back",
+        ) from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}  # docker itself goes on with its defaults
+    return found if isinstance(found, dict) else {}

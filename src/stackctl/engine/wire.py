@@ -1,0 +1,239 @@
+"""HTTP over a unix socket, as little as docker's API needs: one kept-alive connection, one deadline a call.
+
+The standard library's client costs 40 ms to import and bounds each read instead of each answer.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from stackctl.core.errors import DaemonDown, DaemonFrozen, EngineForbidden, EngineRefused, EngineUnavailable
+from stackctl.core.units import show_duration
+
+_LONGEST = 64 << 20
+_RETRY = 0.05
+_HEXADECIMAL = b"0123456789abcdefABCDEF"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the API: its status and body."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as plain data; None when it is empty or no JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def message(self) -> str:
+        """What the engine says went wrong, in its own words."""
+        found = self.json()
+        word = found.get("message", "") if isinstance(found, dict) else ""
+        return str(word) or self.body[:500].decode(errors="replace").strip()
+
+
+class _Closed(Exception):
+    """The peer closed the connection before it answered."""
+
+
+class Wire:
+    """One connection to an engine's socket; not to be shared between threads.
+
+    Args:
+        path: The socket.
+        patience: Seconds within which an answer must be complete.
+    """
+
+    def __init__(self, path: str, patience: float = 10.0) -> None:
+        self._path, self._patience = path, patience
+        self._socket: socket.socket | None = None
+        self._pending = b""
+        self._deadline = 0.0
+
+    def call(
+        self, method: str, target: str, body: Mapping[str, Any] | None = None, *, extra: float = 0.0
+    ) -> Answer:
+        """Ask and read the whole answer.
+
+        Args:
+            method: GET, POST or DELETE.
+            target: Path and query, quoted.
+            body: Sent as JSON when given.
+            extra: Seconds beyond the usual patience, for calls that wait by design (a stop's grace).
+
+        Raises:
+            DaemonDown: Nothing listens.
+            EngineForbidden: No right to use the socket.
+            DaemonFrozen: No complete answer in time.
+            EngineRefused: The answer is not HTTP.
+        """
+        kept_alive = self._socket is not None
+        self._deadline = time.monotonic() + self._patience + extra
+        with self._faults(self._patience + extra):
+            try:
+                return self._exchange(method, target, body)
+            except (_Closed, ConnectionError):
+                # an idle connection that the daemon dropped is no failure; a write is not repeated
+                if not kept_alive or method != "GET":
+                    raise
+                self.close()
+                return self._exchange(method, target, body)
+
+    def peer(self) -> int:
+        """Process id of who listens, as seen from our pid namespace: 0 when it lies outside or is unknown.
+
+        Raises:
+            DaemonDown, EngineForbidden, DaemonFrozen: As `call`.
+        """
+        if not hasattr(socket, "SO_PEERCRED"):
+            return 0
+        self._deadline = time.monotonic() + self._patience
+        with self._faults(self._patience):
+            credentials = self._connection().getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return int.from_bytes(credentials[:4], sys.byteorder)
+
+    def close(self) -> None:
+        """Drop the connection; the next call makes a new one."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self._pending = None, b""
+
+    def _exchange(self, method: str, target: str, body: Mapping[str, Any] | None) -> Answer:
+        payload = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {target} HTTP/1.1\r\nHost: docker\r\nContent-Length: {len(payload)}\r\n"
+        kind = "Content-Type: application/json\r\n\r\n" if payload else "\r\n"
+        self._tick(self._connection()).sendall((head + kind).encode() + payload)
+        status, headers = self._head()
+        content = b"" if status in (204, 304) else self._body(headers)
+        if headers.get("connection", "").lower() == "close":
+            self.close()
+        return Answer(status, content)
+
+    def _head(self) -> tuple[int, dict[str, str]]:
+        status = self._line().split(b" ", 2)
+        if len(status) < 2 or not status[0].startswith(b"HTTP/1.") or not status[1].isdigit():
+            raise EngineRefused(f"what listens on {self._path} does not speak docker's language")
+        headers = {}
+        while line := self._line():
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.strip().lower()] = value.strip()
+        return int(status[1]), headers
+
+    def _body(self, headers: Mapping[str, str]) -> bytes:
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            return b"".join(self._chunks())
+        length = headers.get("content-length", "")
+        if length.isdigit():
+            return self._exactly(int(length))
+        return self._until_closed()
+
+    def _chunks(self) -> Iterator[bytes]:
+        while True:
+            size = self._line().split(b";")[0].strip()
+            if not size or size.strip(_HEXADECIMAL):
+                raise EngineRefused(f"what listens on {self._path} sent a broken answer")
+            data = self._exactly(int(size, 16))
+            self._line()
+            if not data:
+                return
+            yield data
+
+    def _line(self) -> bytes:
+        while b"\n" not in self._pending:
+            self._more()
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line.rstrip(b"\r")
+
+    def _exactly(self, length: int) -> bytes:
+        parts, have = [self._pending], len(self._pending)
+        while have < length:
+            self._pending = b""
+            self._more()
+            parts.append(self._pending)
+            have += len(self._pending)
+        content = b"".join(parts)
+        self._pending = content[length:]
+        return content[:length]
+
+    def _until_closed(self) -> bytes:
+        try:
+            while True:
+                self._more()
+        except _Closed:
+            content = self._pending
+        self.close()
+        return content
+
+    def _more(self) -> None:
+        data = self._tick(self._connection()).recv(1 << 16)
+        if not data:
+            raise _Closed
+        self._pending += data
+        if len(self._pending) > _LONGEST:
+            raise EngineRefused(f"what listens on {self._path} sent more than {_LONGEST >> 20} MiB")
+
+    def _tick(self, connection: socket.socket) -> socket.socket:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        return connection
+
+    def _connection(self) -> socket.socket:
+        while self._socket is None:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                self._tick(connection).connect(self._path)
+            except BlockingIOError:  # its queue of unaccepted connections is full: it is frozen, or busy
+                connection.close()
+                time.sleep(_RETRY)
+            except OSError:
+                connection.close()
+                raise
+            else:
+                self._socket = connection
+        return self._socket
+
+    @contextmanager
+    def _faults(self, seconds: float) -> Iterator[None]:
+        """Whatever goes wrong leaves no half-read connection behind, and becomes an error with a hint."""
+        try:
+            yield
+        except BaseException as error:
+            self.close()
+            if isinstance(error, (OSError, _Closed)):
+                raise _explain(error, self._path, seconds) from None
+            raise
+
+
+def _explain(error: OSError | _Closed, path: str, seconds: float) -> EngineUnavailable | DaemonFrozen:
+    if isinstance(error, TimeoutError):
+        return DaemonFrozen(
+            f"the docker daemon behind {path} did not answer within {show_duration(seconds) or '1s'}",
+            hint="`docker info` hangs as well; look at the daemon's log, and restart it if it stays so",
+        )
+    if isinstance(error, PermissionError):
+        return EngineForbidden(
+            f"no right to use the docker socket {path}",
+            hint="add yourself to the group that owns it (`sudo usermod -aG docker $USER`, then log in "
+            "again) or use rootless docker",
+        )
+    if isinstance(error, FileNotFoundError):
+        why = f"there is no docker socket at {path}"
+    elif isinstance(error, ConnectionRefusedError):
+        why = f"no docker daemon listens on {path}"
+    else:
+        why = f"the docker daemon behind {path} hung up"
+    return DaemonDown(why, hint="start the daemon (`sudo systemctl start docker`), or set DOCKER_HOST")
