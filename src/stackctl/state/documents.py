@@ -1,0 +1,182 @@
+"""The files that compose is driven with, and the rendered tree that containers mount."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from stackctl.core.deployment import Deployment
+from stackctl.core.errors import StateError
+from stackctl.state.atomic import (
+    TEMPORARY,
+    read_regular,
+    remove_temporary,
+    staged,
+    sync_folder,
+    temporary_name,
+    write_changed,
+)
+from stackctl.state.failures import refused
+from stackctl.state.folders import make_folder
+
+DOCUMENT = "compose.yaml"
+PLACEMENT = "placement.env"
+FILES = "files"
+FILE_MODE = 0o444
+FOLDER_MODE = 0o755
+"""Below a 0700 folder: containers that run as any user read these, no other user of the host can."""
+
+
+def deployment(folder: Path) -> Deployment:
+    """The files that compose is driven with, whether or not they are there."""
+    return Deployment(
+        project=folder.name, folder=folder, document=folder / DOCUMENT, placement=folder / PLACEMENT
+    )
+
+
+def write_document(folder: Path, compose_text: str, placement_text: str) -> Deployment:
+    """Write the bounded document and the env file that fills its holes; an unchanged one is not touched.
+
+    Raises:
+        StateError: The file system refused; each file is either the old one or the new one.
+    """
+    files = deployment(folder)
+    write_changed(files.placement, _bytes(PLACEMENT, placement_text))
+    write_changed(files.document, _bytes(DOCUMENT, compose_text))
+    return files
+
+
+def files_digest(files: Mapping[str, str], below: str = "") -> str:
+    """The sha256 of rendered files, paths and contents, the same on every machine.
+
+    A container that mounts a changed file still sees the old one, so what mounts `below` must be
+    recreated when this changes: put it on the service.
+
+    Args:
+        files: Relative path -> text.
+        below: Only this file, or what is in this folder; empty for all.
+    """
+    digest = sha256()
+    for path, text in sorted(files.items()):
+        if not below or path == below or path.startswith(f"{below}/"):
+            for part in (path.encode(errors="backslashreplace"), _bytes(path, text)):
+                digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
+    """Make the `files/` tree of an environment what was rendered.
+
+    An unchanged file keeps its inode, and so does every folder, because running containers have them
+    mounted. Everything new is on disk before the first file changes, so a full disk changes nothing; a
+    kill in between leaves some files old, and the next call finishes.
+
+    Args:
+        folder: The environment's folder.
+        files: Relative path -> text.
+
+    Returns:
+        The paths that were written or removed, sorted.
+
+    Raises:
+        StateError: A path may not be used, or the file system refused.
+    """
+    contents = {_relative(path): _bytes(path, text) for path, text in files.items()}
+    _check_tree(contents)
+    root = folder / FILES
+    make_folder(root, FOLDER_MODE)
+    with refused("write the rendered files below", root):
+        present = dict(_walk(root, PurePosixPath()))
+        changed = [path for path, data in contents.items() if not _same(root / path, data, present.get(path))]
+        stale = [path for path in present if path not in contents and path not in _parents(contents)]
+        _replace(root, {path: contents[path] for path in changed}, stale)
+    gone = [path for path in stale if not stat.S_ISDIR(present[path])]
+    return tuple(sorted(str(path) for path in (*changed, *gone)))
+
+
+def _bytes(path: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise StateError(f"the text of {path!a} is not Unicode: {error.reason}") from error
+
+
+def _relative(path: str) -> PurePosixPath:
+    parts = path.split("/")
+    bad = any(part in ("", ".", "..") or part.startswith(TEMPORARY) for part in parts)
+    if bad or not path.isprintable():
+        raise StateError(
+            f"{path!a} cannot be the path of a rendered file",
+            hint="use a path relative to the template's `files/`, without `..`",
+        )
+    return PurePosixPath(*parts)
+
+
+def _parents(contents: Mapping[PurePosixPath, bytes]) -> set[PurePosixPath]:
+    return {parent for path in contents for parent in path.parents if parent.parts}
+
+
+def _check_tree(contents: Mapping[PurePosixPath, bytes]) -> None:
+    for path in sorted(_parents(contents)):
+        if path in contents:
+            raise StateError(f"the rendered file {str(path)!a} is also a folder of rendered files")
+
+
+def _walk(root: Path, below: PurePosixPath) -> Iterator[tuple[PurePosixPath, int]]:
+    """Everything in the tree with its mode, a folder after what is in it."""
+    for entry in sorted((root / below).iterdir()):
+        mode = entry.lstat().st_mode
+        path = below / entry.name
+        if stat.S_ISDIR(mode):
+            yield from _walk(root, path)
+        yield path, mode
+
+
+def _same(path: Path, data: bytes, mode: int | None) -> bool:
+    if mode is None or not stat.S_ISREG(mode) or stat.S_IMODE(mode) != FILE_MODE:
+        return False
+    return read_regular(path, len(data)) == data
+
+
+def _replace(root: Path, changed: Mapping[PurePosixPath, bytes], stale: list[PurePosixPath]) -> None:
+    if not changed and not stale:
+        return
+    with _staged_all(root, changed) as ready:
+        for path in stale:
+            _unlink(root / path)
+        for path, temporary in ready.items():
+            _make_parents(root, path)
+            temporary.replace(root / path)
+    for folder in {path.parent for path in (*changed, *stale)}:
+        if (root / folder).is_dir():
+            sync_folder(root / folder)
+
+
+@contextmanager
+def _staged_all(root: Path, changed: Mapping[PurePosixPath, bytes]) -> Iterator[Mapping[PurePosixPath, Path]]:
+    staging = root.parent / temporary_name()
+    staging.mkdir(0o700)
+    try:
+        ready: dict[PurePosixPath, Path] = {}
+        for path, data in changed.items():
+            with staged(staging, data, FILE_MODE) as temporary:
+                ready[path] = temporary.rename(staging / str(len(ready)))
+        yield ready
+    finally:
+        remove_temporary(staging)
+
+
+def _unlink(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink()
+
+
+def _make_parents(root: Path, path: PurePosixPath) -> None:
+    for parent in reversed(path.parents):
+        if parent.parts:
+            make_folder(root / parent, FOLDER_MODE)

@@ -1,0 +1,147 @@
+"""One lock file for each name, never removed, that says who holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from stackctl.core.errors import Busy, StateError
+from stackctl.core.records import Lease
+from stackctl.core.units import show_duration
+from stackctl.state.failures import refused
+from stackctl.state.leases import alive
+from stackctl.state.leases import lease as own_lease
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_POLL = 0.05
+_NOTE_SIZE = 4096
+_COMMAND_SIZE = 200
+_held: set[tuple[int, str]] = set()
+_held_guard = threading.Lock()
+
+
+@contextmanager
+def lock(folder: Path, name: str, *, command: str, wait: float) -> Iterator[None]:
+    """Hold the lock of a name; it ends with the process, however that ends, and no child inherits it.
+
+    Args:
+        folder: Where the lock files are.
+        name: a-z, 0-9, `_`, `.` and `-`.
+        command: What holds it, for whoever waits (`stackctl up myenv`).
+        wait: Seconds to wait for another holder.
+
+    Raises:
+        Busy: Another process held it all the time.
+        StateError: The lock file cannot be used.
+        RuntimeError: This process holds it already, which is a bug.
+    """
+    if not _NAME.fullmatch(name):
+        raise StateError(f"{name!a} cannot be the name of a lock")
+    path = folder / name
+    with _entered(path):
+        descriptor = _acquire(path, name, time.monotonic() + wait)
+        try:
+            _write_note(descriptor, command)
+            yield
+        finally:
+            # Emptied before it is let go, so that nobody reads of a holder that is gone.
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
+            os.close(descriptor)
+
+
+@contextmanager
+def _entered(path: Path) -> Iterator[None]:
+    # The pid is part of the key, since a forked child does not hold what its parent entered.
+    key = (os.getpid(), str(path))
+    with _held_guard:
+        if key in _held:
+            raise RuntimeError(f"this process holds the lock {path.name!r} already")
+        _held.add(key)
+    try:
+        yield
+    finally:
+        with _held_guard:
+            _held.discard(key)
+
+
+def _acquire(path: Path, name: str, deadline: float) -> int:
+    while True:
+        descriptor = _try(path)
+        if descriptor is not None:
+            return descriptor
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Busy(
+                f"`{name}` is busy: {_describe(read_holder(path))}",
+                hint="wait for it to end, or try again",
+            )
+        time.sleep(min(_POLL, left))
+
+
+def _try(path: Path) -> int | None:
+    with refused("open the lock", path):
+        descriptor = os.open(path, _OPEN, 0o600)
+    try:
+        if _locked(descriptor, path):
+            kept, descriptor = descriptor, -1
+            return kept
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+    return None
+
+
+def _locked(descriptor: int, path: Path) -> bool:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise StateError(f"the lock `{path}` is not a regular file", hint="move it out of the way")
+    with refused("take the lock", path):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return _still_there(found, path)
+
+
+def _still_there(found: os.stat_result, path: Path) -> bool:
+    # Who removed the file by hand must not make two holders: a lock on a file without a name is none.
+    with suppress(FileNotFoundError):
+        return os.path.samestat(found, path.lstat())
+    return False
+
+
+def _write_note(descriptor: int, command: str) -> None:
+    shown = "".join(char if char.isprintable() else " " for char in command)[:_COMMAND_SIZE]
+    note = {"since": time.time(), **asdict(own_lease(shown))}
+    # A full disk takes the name of the holder away, not the lock.
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(note).encode(), 0)
+
+
+def read_holder(path: Path) -> tuple[Lease, float] | None:
+    """Who wrote itself into a lock file, and since when (seconds since the epoch); None if nobody did."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            note = json.loads(file.read(_NOTE_SIZE))
+        return Lease(**{key: note[key] for key in Lease.__dataclass_fields__}), float(note["since"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _describe(holder: tuple[Lease, float] | None) -> str:
+    if holder is None or alive(holder[0]) is False:
+        return "another command is working on it"
+    lease, since = holder
+    return f"held by pid {lease.pid} (`{lease.command}`) for {show_duration(time.time() - since)}"

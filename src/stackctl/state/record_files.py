@@ -1,0 +1,195 @@
+"""Records on disk: each with a checksum, so that a damaged one is never taken for a true one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from stackctl.core.errors import StateError, UsageError
+from stackctl.core.records import EnvironmentRecord, UnreadableRecord, from_plain, to_plain
+from stackctl.state.atomic import read_regular, sync_folder, write_atomic
+from stackctl.state.failures import refused
+
+RECORD = "record.json"
+_CHECKSUM = "checksum"
+_MOST = 4 << 20
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Every environment of a state directory, by project name.
+
+    Args:
+        records: Those that could be read.
+        unreadable: Project and reason of those that could not; they are kept as they are.
+    """
+
+    records: tuple[EnvironmentRecord, ...]
+    unreadable: tuple[tuple[str, str], ...]
+
+
+def check_project(project: str) -> str:
+    """Return the project name, or say that it cannot be one; it is safe in a path.
+
+    Raises:
+        UsageError: It has anything but a-z, 0-9, - and _, or more than 63 characters.
+    """
+    if not _PROJECT.fullmatch(project):
+        shown = ascii(project if len(project) < 80 else project[:77] + "...")
+        raise UsageError(
+            f"{shown} cannot be the name of an environment", hint="`stackctl list` shows every environment"
+        )
+    return project
+
+
+def encode(record: EnvironmentRecord) -> bytes:
+    """The record as JSON text with the checksum of the rest."""
+    plain = to_plain(record)
+    return json.dumps({_CHECKSUM: _checksum(plain), **plain}, allow_nan=False, indent=1).encode() + b"\n"
+
+
+def decode(data: bytes) -> EnvironmentRecord:
+    """Read what `encode` wrote.
+
+    Raises:
+        UnreadableRecord: It is damaged, no record, or a newer version wrote it.
+    """
+    if len(data) > _MOST:
+        raise UnreadableRecord(f"it is larger than {_MOST >> 20} MiB")
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableRecord("it is no JSON" if data else "it is empty") from error
+    stored = raw.pop(_CHECKSUM, None) if isinstance(raw, dict) else None
+    # The schema is looked at first: a newer version may well count its checksum in another way.
+    record = from_plain(raw)
+    if stored != _checksum(raw):
+        raise UnreadableRecord("its checksum does not match its content")
+    return record
+
+
+def _checksum(plain: dict[str, Any]) -> str:
+    return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def load(folder: Path) -> EnvironmentRecord | None:
+    """The record in an environment's folder, None when there is none.
+
+    Raises:
+        UnreadableRecord: There is one that cannot be read or is another environment's.
+        StateError: The file system refused.
+    """
+    data = read_regular(folder / RECORD, _MOST)
+    if data is None:
+        return None
+    record = decode(data)
+    if record.project != folder.name:
+        raise UnreadableRecord(f"it is the record of {record.project!r}")
+    return record
+
+
+def read_record(folder: Path) -> EnvironmentRecord | None:
+    """The record in an environment's folder, None when there is none; what cannot be read is kept.
+
+    Raises:
+        StateError: There is one that cannot be read.
+    """
+    try:
+        return load(folder)
+    except UnreadableRecord as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: UnreadableRecord) -> StateError:
+    if error.newer:
+        return StateError(
+            f"a newer stackctl wrote the record `{folder / RECORD}`: {error}",
+            hint="use that version for this environment; this one leaves it alone",
+        )
+    return StateError(
+        f"the record `{folder / RECORD}` cannot be read: {error}",
+        hint="its data is kept; `stackctl up` sets a damaged record aside and starts anew from its stack",
+    )
+
+
+def write_record(folder: Path, record: EnvironmentRecord) -> None:
+    """Write a record as a whole, durably.
+
+    A damaged record in its place is set aside first.
+
+    Raises:
+        StateError: A newer version wrote the present one, or the file system refused.
+    """
+    try:
+        load(folder)
+    except UnreadableRecord as error:
+        if error.newer:
+            raise _unreadable(folder, error) from error
+        set_aside(folder)
+    write_atomic(folder / RECORD, encode(record))
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename a record to `record.json.corrupt-<n>` beside it; nothing is deleted.
+
+    Returns:
+        Its new path, None when there was no record.
+
+    Raises:
+        StateError: The file system refused.
+    """
+    path = folder / RECORD
+    number = 1
+    while os.path.lexists(aside := folder / f"{RECORD}.corrupt-{number}"):
+        number += 1
+    with refused("rename", path):
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return None
+        sync_folder(folder)
+    return aside
+
+
+def survey(environments: Path) -> Survey:
+    """Read every environment's record, in the order of their names.
+
+    Raises:
+        StateError: The folder of all environments cannot be listed.
+    """
+    records: list[EnvironmentRecord] = []
+    unreadable: list[tuple[str, str]] = []
+    for folder in _folders(environments):
+        found = _try_load(folder)
+        if isinstance(found, str):
+            unreadable.append((folder.name, found))
+        elif found is not None:
+            records.append(found)
+    return Survey(tuple(records), tuple(unreadable))
+
+
+def _try_load(folder: Path) -> EnvironmentRecord | str | None:
+    try:
+        return load(folder)
+    except UnreadableRecord as error:
+        return str(error)
+    except StateError as error:
+        return error.message
+
+
+def _folders(environments: Path) -> Iterator[Path]:
+    with refused("list", environments):
+        try:
+            names = sorted(os.listdir(environments))  # noqa: PTH208 -- iterdir makes a path of each first
+        except FileNotFoundError:
+            return
+    for name in names:
+        if _PROJECT.fullmatch(name):
+            yield environments / name

@@ -1,0 +1,230 @@
+"""The state directory as the use cases see it: every environment's folder, by project name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from stackctl.core.deployment import Deployment
+from stackctl.core.records import EnvironmentRecord, Lease
+from stackctl.core.stack import DataFolder, SecretSpec
+from stackctl.state import data_folders, documents, leases, locks, record_files, secret_files, trash
+from stackctl.state.atomic import sweep, write_atomic
+from stackctl.state.failures import check_file_name, refused
+from stackctl.state.folders import make_folder
+from stackctl.state.home import Home
+
+PLACEMENT_LOCK = "placement"
+"""The lock under which ports and subnets are given out, for all environments of a state directory."""
+
+LOGS = "logs"
+INCIDENTS = "incidents"
+_PORT = "STACKCTL_PORT_"
+_SUBNET = "STACKCTL_SUBNET"
+_SWEPT = ("", secret_files.SECRETS, data_folders.DATA)
+
+
+class FileStore:
+    """The records and files below one state directory; satisfies the use cases' `Store`.
+
+    Writing belongs under the environment's lock, whose name is its project.
+
+    Args:
+        home: The state directory, checked by `open_home`.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    @property
+    def home(self) -> Path:
+        """Real path of the state directory."""
+        return self._home.path
+
+    @property
+    def identity(self) -> str:
+        """12 hex digits that tell this state directory from others, as on the labels."""
+        return self._home.identity
+
+    def folder(self, project: str) -> Path:
+        """The folder of an environment, whether or not it is there.
+
+        Raises:
+            UsageError: This cannot be the name of a project.
+        """
+        return self._home.environments / record_files.check_project(project)
+
+    def _make(self, project: str) -> Path:
+        folder = self.folder(project)
+        make_folder(folder)
+        return folder
+
+    # Records
+
+    def read(self, project: str) -> EnvironmentRecord | None:
+        """The record of an environment, None when there is none; one that is damaged is kept as it is.
+
+        Raises:
+            StateError: It cannot be read, or a newer version wrote it.
+        """
+        return record_files.read_record(self.folder(project))
+
+    def survey(self) -> record_files.Survey:
+        """Every record, and what could not be read, in one pass."""
+        return record_files.survey(self._home.environments)
+
+    def records(self) -> Iterator[EnvironmentRecord]:
+        """Every record that can be read, by project name."""
+        yield from self.survey().records
+
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """Project and reason of every record that cannot be read."""
+        return self.survey().unreadable
+
+    def write(self, record: EnvironmentRecord) -> None:
+        """Write a record durably; a damaged one in its place is set aside.
+
+        Raises:
+            StateError: A newer version wrote the present one, or the file system refused.
+        """
+        record_files.write_record(self._make(record.project), record)
+
+    def quarantine(self, project: str) -> Path | None:
+        """Set a record aside as `record.json.corrupt-<n>`; its new path, None when there was none."""
+        return record_files.set_aside(self.folder(project))
+
+    def remove_record(self, project: str) -> None:
+        """Forget an environment; its data and everything else stays."""
+        path = self.folder(project) / record_files.RECORD
+        with refused("remove", path):
+            path.unlink(missing_ok=True)
+
+    def owned_ports(self, except_project: str = "") -> Mapping[int, str]:
+        """Host port -> project of every port that another environment owns, running or stopped."""
+        return {
+            port: record.project
+            for record in self.records()
+            if record.project != except_project
+            for port in (*_numbers(record.placement), *record.ports)
+        }
+
+    def owned_subnets(self, except_project: str = "") -> Mapping[str, str]:
+        """Subnet -> project of every subnet that another environment owns, running or stopped."""
+        return {
+            value: record.project
+            for record in self.records()
+            if record.project != except_project
+            for name, value in record.placement.items()
+            if name.startswith(_SUBNET) and value
+        }
+
+    # Locks and leases
+
+    @contextmanager
+    def lock(self, name: str, *, command: str, wait: float = 10.0) -> Iterator[None]:
+        """Hold a lock: an environment's by its project, or one of stackctl's own by its name.
+
+        What a killed writer left in the environment's folder is swept, since nobody else writes there.
+
+        Raises:
+            Busy: Another process held it for `wait` seconds.
+            StateError: The lock file cannot be used.
+        """
+        with locks.lock(self._home.locks, name, command=command, wait=wait):
+            for below in _SWEPT:
+                sweep(self._home.environments / name / below)
+            yield
+
+    def lease(self, command: str) -> Lease:
+        """A lease of this process."""
+        return leases.lease(command)
+
+    def lease_alive(self, lease: Lease) -> bool | None:
+        """Whether a lease's process lives; False only if proven, None when nothing proves either."""
+        return leases.alive(lease)
+
+    # Documents, secrets, logs
+
+    def deployment(self, project: str) -> Deployment | None:
+        """What compose was last driven with, None when there is no document."""
+        found = documents.deployment(self.folder(project))
+        return found if found.document.is_file() and found.placement.is_file() else None
+
+    def write_document(self, project: str, compose_text: str, placement_text: str) -> Deployment:
+        """Write `compose.yaml` and `placement.env`; see `documents.write_document`."""
+        return documents.write_document(self._make(project), compose_text, placement_text)
+
+    def write_files(self, project: str, files: Mapping[str, str]) -> tuple[str, ...]:
+        """Make the `files/` tree what was rendered; the changed paths. See `documents.write_files`."""
+        return documents.write_files(self._make(project), files)
+
+    def ensure_secrets(
+        self,
+        project: str,
+        specs: Sequence[SecretSpec],
+        reader: secret_files.Reader = secret_files.read_user_file,
+    ) -> Mapping[str, str]:
+        """Make sure that every secret has its file; name -> secret. See `secret_files.ensure_secrets`."""
+        return secret_files.ensure_secrets(self._make(project), specs, reader)
+
+    def write_secret_text(self, project: str, name: str, text: str) -> Path:
+        """Write a text with a secret in it; see `secret_files.write_secret_text`."""
+        return secret_files.write_secret_text(self._make(project), name, text)
+
+    def read_secret(self, project: str, name: str) -> str | None:
+        """A stored secret, None when there is none."""
+        return secret_files.read_secret(self.folder(project), name)
+
+    def secret_stamp(self, project: str, name: str) -> str:
+        """What changes when a secret's file is replaced; see `secret_files.secret_stamp`."""
+        return secret_files.secret_stamp(self.folder(project), name)
+
+    def write_log(self, project: str, name: str, text: str) -> Path:
+        """Keep a text, such as a service's last log lines, as `logs/<name>.log`."""
+        return self._keep(project, LOGS, f"{name}.log", text)
+
+    def write_incident(self, project: str, name: str, text: str) -> Path:
+        """Keep the written record of an enforcement as `incidents/<name>`."""
+        return self._keep(project, INCIDENTS, name, text)
+
+    def _keep(self, project: str, below: str, name: str, text: str) -> Path:
+        folder = self._make(project) / below
+        make_folder(folder)
+        path = folder / check_file_name(name, "file")
+        write_atomic(path, text.encode(errors="backslashreplace"))
+        return path
+
+    # Data
+
+    def ensure_data(
+        self, project: str, folders: Sequence[DataFolder], owner: tuple[int, int]
+    ) -> tuple[str, ...]:
+        """Make sure that the data folders are there; warnings. See `data_folders.ensure_data`."""
+        return data_folders.ensure_data(self._make(project), folders, owner)
+
+    def has_data(self, project: str) -> bool:
+        """Whether any data folder of an environment has anything in it."""
+        return data_folders.has_data(self.folder(project))
+
+    def data_size(self, project: str) -> int:
+        """Bytes that an environment's data takes on disk, as far as it can be seen."""
+        return data_folders.data_size(self.folder(project))
+
+    def move_data(self, old_project: str, new_project: str) -> None:
+        """Take data and secrets from one environment to another; see `data_folders.move_data`."""
+        data_folders.move_data(self.folder(old_project), self._make(new_project))
+
+    def purge(self, project: str) -> None:
+        """Delete an environment's folder with all its data; see `trash.purge`."""
+        trash.purge(self.folder(project), self._home.trash)
+
+    def trash_left(self, project: str) -> Path | None:
+        """What a purge could not delete, None when all of it is gone."""
+        return trash.trash_left(record_files.check_project(project), self._home.trash)
+
+
+def _numbers(placement: Mapping[str, str]) -> Iterator[int]:
+    for name, value in placement.items():
+        if name.startswith(_PORT) and value.isdecimal():
+            yield int(value)
