@@ -6,10 +6,12 @@ processes and 103 GiB in one container without limits. 256 processes and 8 GiB h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+from stackctl.core.errors import UsageError
+from stackctl.core.names import shorten
 from stackctl.core.units import (
     format_size,
     parse_count,
@@ -196,6 +198,35 @@ def parse_layer(raw: Mapping[str, Any], origin: Mapping[str, str]) -> tuple[Laye
         except ValueError as error:
             wrong[name] = str(error)
     return layer, wrong
+
+
+def limit_layer_from_words(words: Sequence[str], origin: str) -> Layer:
+    """Read limits from the command line, `memory=2g` each; the last word for a limit counts.
+
+    Args:
+        words: One `name=value` each.
+        origin: Where they came from, for messages ("--limit").
+
+    Raises:
+        UsageError: A word is not `name=value`, names no limit, or its value cannot be read.
+    """
+    raw: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            hint = f"write {origin} memory=2g; there are {', '.join(PARSERS)}"
+            raise UsageError(f"`{shorten(word)}` does not set a limit", hint=hint)
+        raw[name.strip()] = value
+    layer, wrong = parse_layer(raw, dict.fromkeys(raw, origin))
+    for name, sentence in wrong.items():
+        raise UsageError(f"{origin} {shorten(name)}: {sentence}")
+    return layer
+
+
+def watchdog_for(*layers: Mapping[str, Setting]) -> Watchdog:
+    """Combine what several places say of the watchdog, the strongest first, over the defaults."""
+    chosen = {name: setting.value for layer in reversed(layers) for name, setting in layer.items()}
+    return replace(DEFAULT_WATCHDOG, **chosen)
 
 
 def parse_threshold(text: str | int, *, size: bool) -> Threshold:

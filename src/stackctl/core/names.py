@@ -10,6 +10,14 @@ from hashlib import sha256
 from stackctl.core.errors import UnknownName, UsageError
 
 _STACK = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_HOST = re.compile(rf"(?:localhost|\[[0-9a-fA-F:]+\]|(?=.*[.:A-Z]){_LABEL}(?:\.{_LABEL})*)(?::[0-9]{{1,5}})?")
+_COMPONENT = r"[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*"
+_TAG = r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+_IMAGE = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*{_TAG}")
+_ENV = "letters, digits and _, the first no digit"
 
 
 def check_name(name: str, what: str = "stack") -> str:
@@ -19,12 +27,52 @@ def check_name(name: str, what: str = "stack") -> str:
         UsageError: The name has anything but a-z, 0-9, - and _, or more than 48 characters.
     """
     if not _STACK.fullmatch(name):
-        shown = ascii(name if len(name) < 60 else name[:57] + "...")
         raise UsageError(
-            f"{shown} cannot be the name of a {what}",
+            f"{shorten(name)!a} cannot be the name of a {what}",
             hint="use up to 48 of a-z, 0-9, - and _, the first a letter or digit",
         )
     return name
+
+
+def shorten(text: str, most: int = 60) -> str:
+    """The text as a message shows it: cut where it is longer than `most` characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def check_variable(name: str) -> str:
+    """Return the name of a variable, of a template or of an environment.
+
+    Raises:
+        ValueError: It has anything but letters, digits and _, or begins with a digit.
+    """
+    if not _VARIABLE.fullmatch(name):
+        raise ValueError(f"{shorten(name)!a} cannot be the name of a variable; use {_ENV}")
+    return name
+
+
+def check_service(name: str) -> str:
+    """Return the name of a service, as Compose allows it.
+
+    Raises:
+        ValueError: It has anything but letters, digits, `.`, `_` and `-`, or more than 63 characters.
+    """
+    if not _SERVICE.fullmatch(name):
+        raise ValueError(f"{shorten(name)!a} cannot be the name of a service")
+    return name
+
+
+def check_image(reference: str) -> str:
+    """Return an image reference, `[host[:port]/]path[:tag][@sha256:digest]` as the engine's grammar has it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    host, slash, rest = reference.partition("/")
+    path = rest if slash and _HOST.fullmatch(host) else reference
+    if len(reference) > 512 or not _IMAGE.fullmatch(path):
+        shown = ascii(shorten(reference))
+        raise ValueError(f"{shown} is not an image such as `postgres:17` or `ghcr.io/acme/web:1.4`")
+    return reference
 
 
 def short_hash(text: str, digits: int = 6) -> str:
