@@ -27,7 +27,6 @@ StackctlError            1   failed
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +63,7 @@ class StackctlError(Exception):
     `details` may be set to longer texts that help to understand it, such as the last lines of a log.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, message: str, *, hint: str = "", problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(message)
@@ -167,6 +166,8 @@ class StateError(StackctlError):
 
 
 class Interrupted(StackctlError):
-    """The user or the system asked us to stop; `exit_code` is set on the instance."""
+    """The user (130) or the system (143) asked us to stop."""
 
-    exit_code = 130
+    def __init__(self, message: str, *, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

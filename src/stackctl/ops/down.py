@@ -1,4 +1,4 @@
-"""`down` and `purge`: ending an environment from its record and labels alone; data goes only with `purge`."""
+"""`down`: ending an environment from its record and labels alone; its data stays."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ def down(
         EngineRefused: Something cannot be removed.
     """
     with context.store.lock(project, command=command, wait=lock_wait):
-        return _down(context, look(context, project), command, reason)
+        return end(context, look(context, project), command, reason)
 
 
-def _down(context: Context, scene: Scene, command: str, reason: str) -> DownResult:
+def end(context: Context, scene: Scene, command: str, reason: str) -> DownResult:
+    """`down` for a caller that holds the environment's lock."""
     record = scene.record
     if record is None:
         raise StateError(
@@ -65,21 +66,3 @@ def _down(context: Context, scene: Scene, command: str, reason: str) -> DownResu
     return DownResult(
         record=record, containers=len(removed), networks=len(networks), strangers=scene.strangers
     )
-
-
-def purge(context: Context, project: str, *, command: str) -> int:
-    """End an environment and delete its data, secrets and record; the only way that data is ever deleted.
-
-    Returns:
-        Bytes that its folder held.
-
-    Raises:
-        Busy, EngineRefused: As for `down`.
-        StateError: Something could not be deleted; what remains lies in the trash folder that it names.
-    """
-    with context.store.lock(project, command=command, wait=30.0):
-        if context.store.read(project) is not None:
-            _down(context, look(context, project), command, "purged")
-        size = context.store.data_size(project)
-        context.store.purge(project)
-        return size

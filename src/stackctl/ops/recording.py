@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 def begin(context: Context, scene: Scene, prepared: Prepared, options: UpOptions) -> EnvironmentRecord:
     """The record of an `up` that begins, phase `starting`; not yet written, since it is not yet placed.
 
-    A running environment keeps its generation and its deadline; anything else starts both anew.
+    An environment of which something runs keeps its generation and its deadline. One whose containers only
+    exist (after a reboot) keeps the generation, which stands on their labels; anything else starts both anew.
     """
     now = context.clock.now()
-    old = scene.record
-    running = old is not None and old.phase == "running"
+    old = scene.record if scene.containers else None
+    running = any(container.state == "running" for container in scene.containers)
     lifetime = options.lifetime or prepared.effective[""].limits.lifetime
     record = EnvironmentRecord(
         project=prepared.project,
         stack=prepared.stack.name,
         instance=prepared.instance,
-        generation=old.generation if old and running else str(uuid4()),
+        generation=old.generation if old else str(uuid4()),
         phase="starting",
         root=prepared.found.root,
         stack_file=prepared.found.source,
@@ -39,10 +40,10 @@ def begin(context: Context, scene: Scene, prepared: Prepared, options: UpOptions
         engine_host=scene.facts.host,
         home=context.store.identity,
         user=context.user,
-        created=old.created if old and running else now.wall,
+        created=old.created if old else now.wall,
         lifetime=lifetime,
         deadline=deadline(context, lifetime),
-        placement=old.placement if old else {},
+        placement=scene.record.placement if scene.record else {},
         services=service_records(prepared),
         sidecars={
             plan.name: SidecarRecord(port=plan.port, url=plan.url, env=plan.env)

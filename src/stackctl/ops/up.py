@@ -96,16 +96,25 @@ def plan(context: Context, scene: Scene, prepared: Prepared) -> tuple[ServiceCha
 def recover(context: Context, scene: Scene) -> Scene:
     """Finish what a dead command left half done, so that this one starts from a known state.
 
-    `starting` with a dead owner is undone, `stopping` is finished; a live owner cannot be, since it would
-    hold the lock.
+    A live owner would hold the lock, so the one of a `starting` or `stopping` record is dead. What runs under
+    its own name is kept, and compose makes it what it should be; half-made containers are removed, and with
+    `stopping` all of them.
     """
     record = scene.record
     if record is None or record.phase not in ("starting", "stopping"):
         return scene
     context.progress.step(f"cleaning up what an interrupted `{_command_of(record)}` left")
-    take_down(context, scene.containers, scene.networks)
-    ended(context, record, "stopped", "an interrupted command was cleaned up")
+    kept = [c for c in scene.containers if record.phase == "starting" and _well_made(record, c)]
+    take_down(context, [c for c in scene.containers if c not in kept], () if kept else scene.networks)
+    if not kept:
+        ended(context, record, "stopped", "an interrupted command was cleaned up")
     return look(context, scene.project)
+
+
+def _well_made(record: EnvironmentRecord, container: Container) -> bool:
+    """Running, and not one that compose was about to replace (it renames those to `<id>_<name>`)."""
+    name = f"{record.project}-{container.service}-{container.number}"
+    return container.state == "running" and container.name == name
 
 
 def _command_of(record: EnvironmentRecord) -> str:
@@ -126,9 +135,13 @@ def _nothing_to_do(
     return all(state.standing == "ready" for state in states) or not options.wait
 
 
-def _kept(context: Context, scene: Scene, planned: tuple[ServiceChange, ...], options: UpOptions) -> UpResult:
-    record = scene.record
-    assert record is not None
+def _kept(
+    context: Context,
+    scene: Scene,
+    record: EnvironmentRecord,
+    planned: tuple[ServiceChange, ...],
+    options: UpOptions,
+) -> UpResult:
     verify(
         context,
         scene.facts,
@@ -158,7 +171,8 @@ def _bring_up(
         raise
     _remove_orphans(context, planned, containers)
     scene = look(context, prepared.project)
-    record = finish(context, replace(placed.record, verified=verified), scene, lifetime=options.lifetime)
+    record = replace(placed.record, document=prepared.digest, verified=verified)
+    record = finish(context, record, scene, lifetime=options.lifetime)
     return UpResult(record=record, changes=planned, containers=scene.containers)
 
 
@@ -260,3 +274,8 @@ def _add_logs(
             shown.append("\n".join([f"last lines of `{container.service}` ({path}):", *lines]))
     if shown and isinstance(error, StackctlError):
         error.details = tuple(shown)
+
+
+def plan_words(planned: tuple[ServiceChange, ...]) -> dict[str, str]:
+    """What is done to each service, as one word, for JSON."""
+    return {change.service: change.kind for change in planned}

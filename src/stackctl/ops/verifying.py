@@ -36,7 +36,8 @@ def verify(
         asked = services.get(container.service)
         if asked is None:
             continue
-        for sentence in unenforced(asked, container, readings.get(container.id)):
+        reading = readings.get(container.id)
+        for sentence in unenforced(asked, container.limits, reading.limits if reading else None):
             problems.append(Problem(path=f"services.{container.service}", message=sentence))
     if problems and not allow_unenforced:
         raise LimitsUnenforced(

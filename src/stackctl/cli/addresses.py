@@ -1,0 +1,88 @@
+"""`url` and `env`: where an environment is reached; the two commands that show secrets."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import click
+
+from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.inside import check_service, containers_of
+from stackctl.cli.session import Session
+from stackctl.core.errors import ServiceFailed
+from stackctl.core.records import EnvironmentRecord
+from stackctl.ops.reaching import Address, addresses, first_address, secret_values, variables
+
+
+@command("url")
+@name_argument
+@click.argument("service", required=False, default="")
+@instance_option
+@click.option(
+    "--from",
+    "where",
+    type=click.Choice(["host", "container"]),
+    default="host",
+    help="As seen from this host, or from a container on its network.",
+)
+def url_command(session: Session, name: str, service: str, instance: str, where: str) -> None:
+    """Print where an environment, or one of its services, is reached, passwords included."""
+    record = session.environment(name, instance)
+    if service:
+        check_service(record, service)
+    address = first_address(found_addresses(session, record), record.stack, service)
+    url = address.host if where == "host" else address.container
+    if not url:
+        raise ServiceFailed(
+            f"`{address.service}` publishes no port to this host",
+            hint=f"containers reach it: `stackctl url {record.stack} {address.service} --from container`",
+        )
+    session.output.result({"service": address.service, "from": where, "url": url})
+    session.output.line(url)
+
+
+def found_addresses(session: Session, record: EnvironmentRecord) -> tuple[Address, ...]:
+    """Every address of a running environment, with its secrets.
+
+    Raises:
+        ServiceFailed: Nothing of it is running.
+    """
+    containers = containers_of(session, record)
+    if not containers:
+        raise ServiceFailed(
+            f"nothing of `{record.stack}` is running", hint=f"start it with `stackctl up {record.stack}`"
+        )
+    return addresses(record, containers, secret_values(session.context, record))
+
+
+@command("env")
+@name_argument
+@instance_option
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["shell", "dotenv", "json"]),
+    default="shell",
+    help='For `eval "$(stackctl env NAME)"`, a .env file, or a program.',
+)
+def env_command(session: Session, name: str, instance: str, style: str) -> None:
+    """Print an environment's variables as seen from this host, passwords included.
+
+    Each service gives NAME_URL, NAME_HOST and NAME_PORT, each sidecar also its own, such as DATABASE_URL.
+    """
+    record = session.environment(name, instance)
+    values = variables(record, found_addresses(session, record))
+    session.output.result(values)
+    session.output.line(formatted(values, style))
+
+
+def formatted(values: dict[str, str], style: str) -> str:
+    """Variables in one of the three styles."""
+    if style == "json":
+        return json.dumps(values, indent=2)
+    if style == "dotenv":
+        from stackctl.core.dotenv import dotenv
+
+        return dotenv(values).rstrip("\n")
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())

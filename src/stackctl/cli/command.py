@@ -1,0 +1,94 @@
+"""What every command has in common: the shared options, and the session that it works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from stackctl.cli.output import Output
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        output = ctx.find_object(Output)
+        if output is not None and value is not None and value is not False:
+            setattr(output, name, value)
+
+    return callback
+
+
+def _verbosity(ctx: click.Context, param: click.Parameter, value: int) -> None:
+    output = ctx.find_object(Output)
+    if output is not None and value:
+        output.verbosity = -1 if param.name == "quiet" else 1
+
+
+def _no_color(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    output = ctx.find_object(Output)
+    if output is not None and value:
+        output.color = False
+
+
+def shared_options(function: F) -> F:
+    """Add `--json`, `-q`, `-v`, `--no-color` and `--home`, which may stand before or after the command."""
+    options = [
+        click.option("--json", is_flag=True, expose_value=False, callback=_set("json"), help="Print JSON."),
+        click.option(
+            "-q", "--quiet", is_flag=True, expose_value=False, callback=_verbosity, help="Print errors only."
+        ),
+        click.option(
+            "-v", "--verbose", is_flag=True, expose_value=False, callback=_verbosity, help="Print each step."
+        ),
+        click.option(
+            "--no-color", is_flag=True, expose_value=False, callback=_no_color, help="Print without colour."
+        ),
+        click.option(
+            "--home",
+            metavar="DIR",
+            expose_value=False,
+            callback=_set("home"),
+            help="Keep all state there (else STACKCTL_HOME).",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+class SharedCommand(click.Command):
+    """A command whose help names the group's exit codes by reference, and that takes the shared options."""
+
+
+def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a click command with the shared options; its function takes the `Session` first."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        from functools import wraps
+
+        @click.pass_context
+        @wraps(function)
+        def run(ctx: click.Context, /, *arguments: Any, **values: Any) -> Any:
+            from stackctl.cli.session import Session
+
+            output = ctx.ensure_object(Output)
+            return function(Session(output), *arguments, **values)
+
+        return click.command(name, cls=SharedCommand)(shared_options(run))
+
+    return decorate
+
+
+def name_argument(function: F) -> F:
+    """The NAME of a stack or environment."""
+    return click.argument("name", metavar="NAME")(function)
+
+
+def instance_option(function: F) -> F:
+    """The instance of a stack."""
+    return click.option("--instance", default="", metavar="X", help="Another environment of the same stack.")(
+        function
+    )

@@ -1,0 +1,147 @@
+"""`render`, `diff`, `lint`, `limits`: what a stack file comes to, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.lifecycle import prepared_stack
+from stackctl.cli.session import Session
+from stackctl.core.errors import PolicyError, StateError, UsageError
+from stackctl.ops.preparing import Prepared
+
+SET = click.option(
+    "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable (sidecar.name too)."
+)
+
+
+@command("render")
+@name_argument
+@SET
+@click.option("--output", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write it there.")
+@click.option("--check", is_flag=True, help="With --output: exit 1 when FILE is not what would be written.")
+def render_command(
+    session: Session, name: str, given: Sequence[str], target: Path | None, check: bool
+) -> int:
+    """Print the bounded compose document of a stack, the same bytes on every machine.
+
+    What belongs to a host stands in it as `${STACKCTL_…}` and is filled by `up`.
+    """
+    prepared = prepared_stack(session, name, "", given)
+    if target is None and check:
+        raise UsageError("--check needs --output FILE", hint="name the file that is to be checked")
+    if target is None:
+        session.output.result({"document": prepared.bounded.document})
+        session.output.line(prepared.text.rstrip("\n"))
+        return 0
+    return _check(session, prepared, target) if check else _write(session, prepared, target)
+
+
+def _write(session: Session, prepared: Prepared, target: Path) -> int:
+    from stackctl.state.atomic import write_atomic
+
+    write_atomic(target.absolute(), prepared.text.encode(), mode=0o644)
+    session.output.result({"file": str(target)})
+    session.output.note(f"wrote {target}")
+    return 0
+
+
+def _check(session: Session, prepared: Prepared, target: Path) -> int:
+    try:
+        same = target.read_text() == prepared.text
+    except FileNotFoundError:
+        same = False
+    except OSError as error:
+        raise StateError(f"{target} cannot be read: {error.strerror}") from error
+    session.output.result({"file": str(target), "same": same}, ok=same)
+    again = f"stackctl render {prepared.stack.name} --output {target}"
+    session.output.line(f"{target} is up to date" if same else f"{target} is out of date; run `{again}`")
+    return 0 if same else 1
+
+
+@command("diff")
+@name_argument
+@instance_option
+@SET
+def diff_command(session: Session, name: str, instance: str, given: Sequence[str]) -> int:
+    """Show what `up` would change in what runs; exits 1 when it would change anything."""
+    from difflib import unified_diff
+
+    from stackctl.ops.looking import look
+    from stackctl.ops.up import plan, plan_words
+
+    prepared = prepared_stack(session, name, instance, given)
+    scene = look(session.context, prepared.project)
+    planned = plan(session.context, scene, prepared)
+    same = all(change.kind == "keep" for change in planned)
+    running = _running_text(session, prepared) if scene.containers else ""
+    lines = list(
+        unified_diff(running.splitlines(), prepared.text.splitlines(), "running", "stack file", lineterm="")
+    )
+    session.output.result({"changes": plan_words(planned), "diff": "\n".join(lines)}, ok=same and not lines)
+    for change in planned:
+        session.output.line(str(change))
+    for line in lines if scene.containers else ():
+        session.output.line(line)
+    return 0 if same and not lines else 1
+
+
+def _running_text(session: Session, prepared: Prepared) -> str:
+    path = session.store.folder(prepared.project) / "compose.yaml"
+    return path.read_text() if path.is_file() else ""
+
+
+@command("lint")
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option("-f", "--file", "path", type=click.Path(path_type=Path), help="Check a compose file instead.")
+@SET
+def lint_command(session: Session, name: str | None, path: Path | None, given: Sequence[str]) -> None:
+    """Check a stack, or a compose file, against the policy: every problem at once, exit 3."""
+    if bool(name) == bool(path):
+        raise UsageError("name a stack, or a compose file with -f", hint="`stackctl list --stacks`")
+    if name:
+        prepared = prepared_stack(session, name, "", given)
+        what, changes = prepared.found.source, prepared.bounded.changes
+    else:
+        from stackctl.ops.linting import lint_file
+
+        assert path is not None  # noqa: S101 - one of the two is given
+        what, changes = str(path), lint_file(path, session.configuration, session.machine).changes
+    session.output.result(
+        {
+            "source": what,
+            "changes": [{"path": c.path, "what": c.what, "reason": c.reason} for c in changes],
+        }
+    )
+    session.output.line(f"{what}: nothing to refuse, {len(changes)} things are laid over it")
+    if session.output.verbosity > 0:
+        session.output.table(("PATH", "WHAT", "WHY"), [(c.path, c.what, c.reason) for c in changes])
+
+
+@command("limits")
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Show it with this limit set.")
+def limits_command(session: Session, name: str | None, limits: Sequence[str]) -> None:
+    """Show each limit, what it bounds, and where it came from, for a stack or in general."""
+    from stackctl.cli.values import limit_layer
+    from stackctl.ops.limits import general_limits, stack_limits
+
+    if name:
+        prepared = prepared_stack(session, name, "", (), limits)
+        rows = stack_limits(prepared)
+    else:
+        rows, wrong = general_limits(session.configuration, session.machine, limit_layer(limits))
+        if wrong:
+            raise PolicyError("; ".join(wrong), hint="ask for less, or have the machine's policy changed")
+    session.output.result([row.as_data() for row in rows])
+    if session.output.json:
+        return
+    headings = ("SERVICE", "LIMIT", "VALUE", "ACTS AT", "FROM", "WHAT IT BOUNDS")
+    table = [(r.service, r.name, r.value, r.threshold, r.origin, r.sentence) for r in rows]
+    if name:
+        session.output.table(headings, table)
+    else:
+        session.output.table(headings[1:], [row[1:] for row in table])

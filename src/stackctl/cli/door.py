@@ -1,0 +1,89 @@
+"""The one way out: every error becomes a message, a hint and an exit code; a bug leaves a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from stackctl import __version__
+from stackctl.cli.output import Output, describe
+from stackctl.core.errors import Interrupted, StackctlError, UsageError
+
+BUG = 70
+INTERRUPTED = 130
+TERMINATED = 143
+REPORT = "https://github.com/stackctl/stackctl/issues"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns its exit code and never raises."""
+    from stackctl.cli.main import stackctl
+
+    output = Output.from_arguments(arguments, os.environ)
+    signal.signal(signal.SIGTERM, _terminated)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _terminated)
+    try:
+        return _code(stackctl.main(list(arguments), "stackctl", standalone_mode=False, obj=output))
+    except BaseException as error:
+        return _explain(error, output)
+
+
+def _code(result: object) -> int:
+    return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends like Ctrl-C does, with its own code; a second one ends at once."""
+    signal.signal(signal.SIGTERM, _at_once)
+    raise Interrupted("stopped by a signal", exit_code=TERMINATED)
+
+
+def _at_once(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
+
+
+def _explain(error: BaseException, output: Output) -> int:
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, BrokenPipeError):
+        return _broken_pipe()
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return _told(Interrupted("interrupted"), INTERRUPTED, output)
+    if isinstance(error, click.ClickException):
+        return _told(_from_click(error), UsageError.exit_code, output)
+    if isinstance(error, StackctlError):
+        return _told(error, error.exit_code, output)
+    return _bug(error, output)
+
+
+def _told(error: StackctlError, code: int, output: Output) -> int:
+    output.error(error, code)
+    return code
+
+
+def _from_click(error: click.ClickException) -> UsageError:
+    message = error.format_message().rstrip(".")
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "stackctl"
+    return UsageError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows how it is used")
+
+
+def _broken_pipe() -> int:
+    """The reader of our output went away (`stackctl list | head`): nothing is left to say."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
+
+
+def _bug(error: BaseException, output: Output) -> int:
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    output.bug(describe(error), text, f"this is a bug in stackctl {__version__}; report it at {REPORT}", BUG)
+    return BUG

@@ -1,0 +1,127 @@
+"""`logs`, `exec`, `shell`: what goes on inside the services of an environment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.session import Session
+from stackctl.cli.values import settings
+from stackctl.core.errors import ServiceFailed, UnknownName
+from stackctl.core.facts import Container
+from stackctl.core.records import EnvironmentRecord
+
+SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash || exec sh")
+
+
+@command("logs")
+@name_argument
+@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@instance_option
+@click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C.")
+@click.option("--tail", default="all", metavar="N", help="Only the last N lines of each service.")
+@click.option("--since", default="", metavar="TIME", help="Only what is newer (10m, or a time).")
+def logs_command(
+    session: Session, name: str, services: Sequence[str], instance: str, follow: bool, tail: str, since: str
+) -> int:
+    """Show the logs of an environment, all services or those that are named."""
+    record = session.environment(name, instance)
+    for service in services:
+        check_service(record, service)
+    if not containers_of(session, record):
+        return _kept_logs(session, record)
+    return session.engine.logs(record.project, services, follow=follow, tail=tail, since=since)
+
+
+def _kept_logs(session: Session, record: EnvironmentRecord) -> int:
+    """What was saved of the logs when an `up` failed; running containers are gone."""
+    files = sorted((session.store.folder(record.project) / "logs").glob("*.log"))
+    if not files:
+        raise ServiceFailed(
+            f"nothing of `{record.stack}` is running and no log was kept",
+            hint=f"start it with `stackctl up {record.stack}`",
+        )
+    for path in files:
+        session.output.note(f"saved in {path}:")
+        session.output.line(path.read_text(errors="replace").rstrip())
+    return 0
+
+
+@command("exec")
+@name_argument
+@click.argument("service")
+@click.argument("words", nargs=-1, required=True, metavar="CMD [ARG]...", type=click.UNPROCESSED)
+@instance_option
+@click.option("-T", "no_terminal", is_flag=True, help="Do not give it a terminal.")
+@click.option("-u", "--user", default="", metavar="USER", help="Run it as another user of the container.")
+@click.option("-w", "--workdir", default="", metavar="DIR", help="Run it in another folder of the container.")
+@click.option("-e", "--env", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable for it.")
+def exec_command(
+    session: Session,
+    name: str,
+    service: str,
+    words: Sequence[str],
+    instance: str,
+    no_terminal: bool,
+    user: str,
+    workdir: str,
+    given: Sequence[str],
+) -> int:
+    """Run a command in a running service; its exit code is ours. Options go before NAME."""
+    container = _container(session, session.environment(name, instance), service)
+    return session.engine.execute(
+        container.id,
+        words,
+        terminal=not no_terminal and sys.stdin.isatty() and sys.stdout.isatty(),
+        user=user,
+        workdir=workdir,
+        variables=settings(given, "-e"),
+    )
+
+
+@command("shell")
+@name_argument
+@click.argument("service", required=False)
+@instance_option
+@click.option("-u", "--user", default="", metavar="USER", help="Open it as another user of the container.")
+def shell_command(session: Session, name: str, service: str | None, instance: str, user: str) -> int:
+    """Open a shell in a service (the first that is no sidecar, unless named)."""
+    record = session.environment(name, instance)
+    container = _container(session, record, service or _first_service(record))
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return session.engine.execute(container.id, SHELL, terminal=terminal, user=user, workdir="", variables={})
+
+
+def _first_service(record: EnvironmentRecord) -> str:
+    names = sorted(record.services, key=lambda name: (record.services[name].sidecar, name))
+    if not names:
+        raise UnknownName(f"`{record.stack}` has no services")
+    return names[0]
+
+
+def check_service(record: EnvironmentRecord, service: str) -> None:
+    """Raise UnknownName when an environment has no such service; the hint has those that it has."""
+    if service not in record.services:
+        known = ", ".join(sorted(record.services))
+        raise UnknownName(f"`{record.stack}` has no service `{service}`", hint=f"it has {known}")
+
+
+def containers_of(session: Session, record: EnvironmentRecord) -> tuple[Container, ...]:
+    """The verified containers of an environment, in any state."""
+    from stackctl.ops.looking import look
+
+    return look(session.context, record.project).containers
+
+
+def _container(session: Session, record: EnvironmentRecord, service: str) -> Container:
+    check_service(record, service)
+    for container in containers_of(session, record):
+        if container.service == service and container.state == "running":
+            return container
+    raise ServiceFailed(
+        f"`{service}` of `{record.stack}` is not running",
+        hint=f"`stackctl status {record.stack}` shows why; `stackctl up {record.stack}` starts it",
+    )

@@ -1,0 +1,219 @@
+"""`up`, `down`, `restart`, `extend`: the life of an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.session import Session
+from stackctl.cli.values import duration, limit_layer, settings
+from stackctl.cli.views import environment_data
+from stackctl.cli.words import left_words, named, plural
+from stackctl.core.errors import UsageError
+from stackctl.core.records import EnvironmentRecord
+from stackctl.core.units import show_duration
+from stackctl.ops.preparing import Prepared, Request, prepare
+from stackctl.ops.up import UpOptions, UpResult, plan_words
+
+WAIT_SECONDS = 120.0
+
+
+@command("up")
+@name_argument
+@instance_option
+@click.option(
+    "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable (sidecar.name too)."
+)
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Set a limit for every service.")
+@click.option("--lifetime", metavar="TIME", help="End it after so long from now (12h unless set).")
+@click.option("--wait-timeout", metavar="TIME", help="Wait so long for every service (2m).")
+@click.option("--no-wait", is_flag=True, help="Return as soon as everything was started.")
+@click.option("--build", is_flag=True, help="Build images anew.")
+@click.option("--pull", is_flag=True, help="Ask for newer images even where the engine has one.")
+@click.option("--allow-unenforced", is_flag=True, help="Go on where the kernel cannot enforce a limit.")
+def up_command(
+    session: Session,
+    name: str,
+    instance: str,
+    given: Sequence[str],
+    limits: Sequence[str],
+    lifetime: str | None,
+    wait_timeout: str | None,
+    no_wait: bool,
+    build: bool,
+    pull: bool,
+    allow_unenforced: bool,
+) -> None:
+    """Bring an environment up, or make it what its stack file now says.
+
+    Every service runs within its limits, which are proven to be in force. What fails is undone.
+    """
+    from stackctl.ops.up import up
+
+    prepared = prepared_stack(session, name, instance, given, limits)
+    options = UpOptions(
+        command=session.command("up", name),
+        wait=not no_wait,
+        wait_timeout=duration(wait_timeout, "--wait-timeout", WAIT_SECONDS),
+        lifetime=duration(lifetime, "--lifetime", 0.0) or None,
+        build=build,
+        pull=pull,
+        allow_unenforced=allow_unenforced,
+    )
+    tell_moved(session, prepared)
+    result = up(session.context, prepared, options)
+    report_up(session, result)
+
+
+def prepared_stack(
+    session: Session, name: str, instance: str, given: Sequence[str], limits: Sequence[str] = ()
+) -> Prepared:
+    """The stack that the options describe, rendered and bounded.
+
+    Raises:
+        UsageError, PolicyError: As `prepare`.
+    """
+    request = Request(
+        name=name, instance=instance, given=settings(given, "--set"), limits=limit_layer(limits)
+    )
+    return prepare(
+        request, places=session.places, configuration=session.configuration, machine=session.machine
+    )
+
+
+def tell_moved(session: Session, prepared: Prepared) -> None:
+    """Say that an environment of this stack belongs to a folder that is gone: a moved repository."""
+    from stackctl.ops.naming import moved_environments
+
+    if session.store.read(prepared.project) is not None:
+        return
+    for old in moved_environments(prepared.stack.name, list(session.store.records())):
+        session.output.warn(
+            f"`{old.project}` belongs to {old.root}, which is gone: if this repository was moved, "
+            f"`stackctl move {prepared.stack.name} --from {old.project}` takes its data along"
+        )
+
+
+def report_up(session: Session, result: UpResult) -> None:
+    """Say what is up, where it is reached, how long it lives, and what to type next."""
+    from stackctl.ops.status import status
+
+    output, record = session.output, result.record
+    warn_unwatched(session, record)
+    view = status(session.context, record.project, usage=False)
+    output.result(
+        {**environment_data(view), "unchanged": result.unchanged, "changes": plan_words(result.changes)}
+    )
+    output.line(headline(result))
+    width = max((len(service.name) for service in view.services), default=0)
+    for service in view.services:
+        urls = "  ".join(a.host for a in service.addresses if a.host)
+        output.line(f"  {service.name:<{width}}  {service.words:<8}  {urls}".rstrip())
+    output.note(f"lifetime: {left_words(view.left)}")
+    output.note(f"next: stackctl status {named(record)} | logs {named(record)} | down {named(record)}")
+
+
+def headline(result: UpResult) -> str:
+    """One line about what `up` did."""
+    record = result.record
+    services = plural(len(record.services), "service")
+    if result.unchanged:
+        return f"{record.stack} is already up and unchanged ({record.project}, {services})"
+    proof = "limits proven in the kernel" if record.verified == "kernel" else record.verified
+    return f"{record.stack} is up ({record.project}, {services}, {proof})"
+
+
+def warn_unwatched(session: Session, record: EnvironmentRecord) -> None:
+    """No supervisor is part of this version, so nobody ends a lifetime: say so each time."""
+    restarts = sorted(name for name, one in record.services.items() if one.restart not in ("no", ""))
+    also = f", and nobody restarts {', '.join(restarts)}" if restarts else ""
+    session.output.warn(
+        f"no supervisor is running: nobody ends `{record.stack}` when its lifetime of "
+        f"{show_duration(record.lifetime)} is over{also}"
+    )
+
+
+@command("down")
+@click.argument("name", metavar="[NAME]", required=False)
+@instance_option
+@click.option("--all", "everything", is_flag=True, help="End every environment of this user.")
+def down_command(session: Session, name: str | None, instance: str, everything: bool) -> int:
+    """End an environment: its containers and networks are removed, its data stays.
+
+    It works from what is remembered and labelled alone, also when the stack file is gone.
+    """
+    from stackctl.core.records import LIVE
+
+    if everything == bool(name):
+        raise UsageError("name one environment, or give --all", hint="`stackctl list` shows every one")
+    if name:
+        records = [session.environment(name, instance)]
+    else:
+        records = [record for record in session.store.records() if record.phase in LIVE]
+    return _down_each(session, records)
+
+
+def _down_each(session: Session, records: Sequence[EnvironmentRecord]) -> int:
+    from stackctl.core.errors import StackctlError
+    from stackctl.ops.down import down
+
+    done, failures = [], []
+    for record in records:
+        try:
+            result = down(session.context, record.project, command=session.command("down", record.stack))
+        except StackctlError as error:
+            if len(records) == 1:
+                raise
+            session.output.warn(f"`{record.project}`: {error}")
+            failures.append(error.exit_code)
+            continue
+        done.append(result)
+        removed = f"{plural(result.containers, 'container')} and {plural(result.networks, 'network')} removed"
+        was = removed if result.containers or result.networks else "nothing was running"
+        session.output.line(f"{named(record)} is down: {was}, its data is kept")
+    if not records:
+        session.output.note("no environment is up")
+    session.output.result(
+        [{"project": r.record.project, "containers": r.containers, "networks": r.networks} for r in done],
+        ok=not failures,
+    )
+    return failures[0] if failures else 0
+
+
+@command("restart")
+@name_argument
+@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@instance_option
+@click.option("--wait-timeout", metavar="TIME", help="Wait so long for every service (2m).")
+def restart_command(
+    session: Session, name: str, services: Sequence[str], instance: str, wait_timeout: str | None
+) -> None:
+    """Restart services of an environment (all of them unless named); its lifetime goes on."""
+    from stackctl.ops.restart import restart
+
+    record = session.environment(name, instance)
+    seconds = duration(wait_timeout, "--wait-timeout", WAIT_SECONDS)
+    names = restart(
+        session.context, record, services, command=session.command("restart", name), timeout=seconds
+    )
+    session.output.result({"project": record.project, "restarted": list(names)})
+    session.output.line(f"{named(record)}: restarted {', '.join(names)}")
+
+
+@command("extend")
+@name_argument
+@click.argument("time", metavar="TIME", required=False)
+@instance_option
+def extend_command(session: Session, name: str, time: str | None, instance: str) -> None:
+    """Give an environment TIME from now (the lifetime that it began with unless given)."""
+    from stackctl.ops.restart import extend
+
+    record = session.environment(name, instance)
+    seconds = duration(time, "TIME", record.lifetime)
+    record = extend(
+        session.context, session.machine, record, seconds, command=session.command("extend", name)
+    )
+    session.output.result({"project": record.project, "left_seconds": seconds, "until": record.deadline.wall})
+    session.output.line(f"{named(record)} lives for {show_duration(seconds)} from now")

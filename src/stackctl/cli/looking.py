@@ -1,0 +1,169 @@
+"""`status` and `list`: what runs, within which limits, and for how long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import click
+
+from stackctl.cli.command import command, instance_option
+from stackctl.cli.session import Session
+from stackctl.cli.views import environment_data, record_data
+from stackctl.cli.words import NONE, cpu_words, left_words, memory_words, named, pids_words
+from stackctl.core.errors import UsageError
+from stackctl.core.records import LIVE, EnvironmentRecord
+from stackctl.core.units import show_duration
+from stackctl.ops.status import EnvironmentView
+
+WATCH_SECONDS = 2.0
+HEADINGS = ("SERVICE", "STATE", "CPU / LIMIT", "MEMORY / ACTS AT / LIMIT", "PIDS / ACTS AT / LIMIT", "URL")
+
+
+@command("status")
+@click.argument("name", metavar="[NAME]", required=False)
+@instance_option
+@click.option("--watch", is_flag=True, help="Show it again every 2 seconds until Ctrl-C.")
+def status_command(session: Session, name: str | None, instance: str, watch: bool) -> int:
+    """Show how an environment stands: services, usage, limits, thresholds, URLs, lifetime left.
+
+    Without NAME, every environment that is up. Exits 1 when one is not as it should be.
+    """
+    if watch and session.output.json:
+        raise UsageError("--watch does not go with --json", hint="run `stackctl status --json` in a loop")
+    while True:
+        views = _views(session, name, instance)
+        if watch:
+            click.clear()
+        for view in views:
+            _show(session, view)
+        if not watch:
+            break
+        time.sleep(WATCH_SECONDS)
+    if not views:
+        session.output.note("no environment is up; start one with `stackctl up NAME`")
+    healthy = all(view.healthy for view in views)
+    data = [environment_data(view) for view in views]
+    session.output.result(data[0] if name else data, ok=healthy)
+    return 0 if healthy else 1
+
+
+def _views(session: Session, name: str | None, instance: str) -> list[EnvironmentView]:
+    from stackctl.ops.status import status
+
+    if name:
+        records = [session.environment(name, instance)]
+    else:
+        records = [record for record in session.store.records() if record.phase in LIVE]
+    return [status(session.context, record.project) for record in records]
+
+
+def _show(session: Session, view: EnvironmentView) -> None:
+    output, record = session.output, view.record
+    if output.json:
+        return
+    output.line(f"{named(record)}  {record.project}  {record.phase}, {_life(view)}")
+    if record.ending and record.phase not in LIVE:
+        output.line(ended_words(record))
+    if any(service.containers for service in view.services):
+        output.table(HEADINGS, [_row(view, index) for index in range(len(view.services))])
+        output.line(f"limits: {_proof(record)}")
+    output.line("supervisor: not running, nobody ends an environment whose lifetime is over")
+    for sentence in (*record.warnings, *(f"`{name}` is not this environment's" for name in view.strangers)):
+        output.warn(sentence)
+
+
+def _life(view: EnvironmentView) -> str:
+    return left_words(view.left) if view.record.phase in LIVE else "its data is kept"
+
+
+def _proof(record: EnvironmentRecord) -> str:
+    return "proven in the kernel when it was brought up" if record.verified == "kernel" else record.verified
+
+
+def _row(view: EnvironmentView, index: int) -> Sequence[str]:
+    service = view.services[index]
+    urls = "\n".join(a.host or f"{a.container} (inside)" for a in service.addresses) or NONE
+    asked, usage = service.asked, service.usage
+    return (
+        service.name,
+        service.words,
+        cpu_words(usage, asked),
+        memory_words(usage, asked),
+        pids_words(usage, asked),
+        urls,
+    )
+
+
+def ended_words(record: EnvironmentRecord) -> str:
+    """When and why an environment ended, that its data is kept, and how to start it again."""
+    if record.ending is None:
+        return ""
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.ending.at))
+    reason = record.ending.reason
+    return f"ended {when} ({reason}); its data is kept, `stackctl up {named(record)}` starts it again"
+
+
+@command("list")
+@click.option("--stacks", is_flag=True, help="List the stacks that can be brought up instead.")
+def list_command(session: Session, stacks: bool) -> None:
+    """List every environment of this user, with its path, age and lifetime left.
+
+    Environments of other users are listed by their labels when the engine can be asked.
+    """
+    if stacks:
+        _list_stacks(session)
+        return
+    records = list(session.store.records())
+    others = _others(session)
+    session.output.result({"environments": _data(session, records), "others": others})
+    if session.output.json:
+        return
+    if records:
+        rows = [_list_row(session, record) for record in records]
+        session.output.table(("ENVIRONMENT", "PHASE", "AGE", "LIFETIME", "PATH"), rows)
+    else:
+        session.output.note("no environment yet; start one with `stackctl up hello`")
+    for project, user in others.items():
+        session.output.line(f"{project}  of user {user}, not managed here")
+    for project, reason in session.store.unreadable():
+        session.output.warn(f"the record of `{project}` cannot be read and is left alone: {reason}")
+
+
+def _data(session: Session, records: Sequence[EnvironmentRecord]) -> list[dict[str, object]]:
+    from stackctl.ops.status import time_left
+
+    return [record_data(record, time_left(session.context, record)) for record in records]
+
+
+def _others(session: Session) -> dict[str, str]:
+    """Projects of other users or state roots, by their labels; empty when the engine cannot be asked."""
+    from stackctl.core.errors import StackctlError
+    from stackctl.core.labels import PREFIX
+
+    try:
+        containers = session.engine.containers({f"{PREFIX}project": ""})
+    except StackctlError:
+        return {}
+    return {
+        container.labels[f"{PREFIX}project"]: container.labels.get(f"{PREFIX}user", "?")
+        for container in containers
+        if container.labels.get(f"{PREFIX}home") != session.store.identity
+    }
+
+
+def _list_row(session: Session, record: EnvironmentRecord) -> tuple[str, ...]:
+    from stackctl.ops.status import time_left
+
+    age = session.clock.now().wall - record.created
+    life = left_words(time_left(session.context, record)) if record.phase in LIVE else NONE
+    return record.project, record.phase, show_duration(age), life, record.root
+
+
+def _list_stacks(session: Session) -> None:
+    from stackctl.ops.finding import stack_files
+
+    files = {name: str(path) for name, path in sorted(stack_files(session.places).items())}
+    session.output.result(files)
+    if not session.output.json:
+        session.output.table(("STACK", "FILE"), list(files.items()))

@@ -1,0 +1,159 @@
+"""What is printed, and where: data on stdout, everything else on stderr, or one JSON envelope for both."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from stackctl.core.errors import StackctlError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ENVELOPE = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Output:
+    """How one command talks.
+
+    Args:
+        json: One envelope on stdout instead of text.
+        verbosity: -1 errors and data only, 0 normal, 1 each step.
+        color: False for NO_COLOR, `--no-color` or a dumb terminal.
+    """
+
+    json: bool = False
+    verbosity: int = 0
+    color: bool = True
+    home: str | None = None
+    command: str = "stackctl"
+    warnings: list[str] = field(default_factory=list)
+    before_printing: Callable[[], None] | None = None
+
+    @classmethod
+    def from_arguments(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
+        """Read ahead what errors need to know before click has parsed the line."""
+        before = list(arguments)
+        if "--" in before:
+            before = before[: before.index("--")]
+        color = "NO_COLOR" not in environ and environ.get("TERM") != "dumb"
+        command = next((word for word in before if not word.startswith("-")), "stackctl")
+        return cls(json="--json" in before, color=color, command=command)
+
+    @property
+    def interactive(self) -> bool:
+        """True when a person looks at stderr."""
+        return sys.stderr.isatty() and not self.json and self.verbosity >= 0
+
+    def line(self, text: str = "") -> None:
+        """A line of data."""
+        if not self.json:
+            self._echo(text)
+
+    def note(self, text: str) -> None:
+        """A line for the person, not for programs; silent with `-q`."""
+        if not self.json and self.verbosity >= 0:
+            self._echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """Something that the user must see although the command goes on."""
+        if text in self.warnings:
+            return
+        self.warnings.append(text)
+        if not self.json and self.verbosity >= 0:
+            self._echo(f"{self._painted('warning:', 'yellow')} {text}", err=True)
+
+    def result(self, data: Any, *, ok: bool = True) -> None:
+        """The envelope of a command that succeeded; nothing unless `--json` was asked for."""
+        if self.json:
+            self._envelope(ok=ok, data=data, warnings=self.warnings)
+
+    def error(self, error: StackctlError, code: int) -> None:
+        """What happened, where, and what to do next."""
+        if self.json:
+            self._envelope(ok=False, error=_error_data(error, code), warnings=self.warnings)
+            return
+        self._echo(f"{self._painted('error:', 'red')} {error.message}", err=True)
+        hints = dict.fromkeys(problem.hint for problem in error.problems if problem.hint)
+        for problem in error.problems:
+            self._echo(f"  {problem}", err=True)
+        for detail in error.details:
+            self._echo(detail, err=True)
+        for hint in (*([error.hint] if error.hint else []), *hints):
+            self._echo(f"{self._painted('hint:', 'cyan')} {hint}", err=True)
+
+    def bug(self, message: str, trace: str, report: str, code: int) -> None:
+        """A mistake of ours: the traceback, and where to report it."""
+        if self.json:
+            error = {"kind": "bug", "exit_code": code, "message": message, "hint": report, "traceback": trace}
+            self._envelope(ok=False, error=error, warnings=self.warnings)
+            return
+        self._echo(trace.rstrip(), err=True)
+        self._echo(f"error: {message}\nhint: {report}", err=True)
+
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table of data, as wide as it needs to be where nobody looks."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+        for heading in headings:
+            table.add_column(heading, overflow="fold", no_wrap=not sys.stdout.isatty())
+        for row in rows:
+            table.add_row(*row)
+        if self.before_printing is not None:
+            self.before_printing()
+        self.console().print(table)
+
+    def console(self) -> Console:
+        """A rich console on stdout that never colours or wraps what is piped."""
+        from rich.console import Console
+
+        width = None if sys.stdout.isatty() else 10_000
+        return Console(no_color=not self.color, highlight=False, markup=False, emoji=False, width=width)
+
+    def _envelope(self, **content: Any) -> None:
+        envelope = {"version": ENVELOPE, "command": self.command, **content}
+        self._echo(json.dumps(envelope, indent=2, sort_keys=False, default=str))
+
+    def _echo(self, text: str, *, err: bool = False) -> None:
+        """Print through click, which copes with odd encodings, after a live line was taken away."""
+        import click
+
+        if self.before_printing is not None:
+            self.before_printing()
+        click.echo(text, err=err)
+
+    def _painted(self, text: str, color: str) -> str:
+        import click
+
+        return click.style(text, fg=color, bold=True) if self.color and sys.stderr.isatty() else text
+
+
+def describe(error: BaseException) -> str:
+    """One line for an error of any kind."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _error_data(error: StackctlError, code: int) -> dict[str, Any]:
+    return {
+        "kind": type(error).__name__,
+        "exit_code": code,
+        "message": error.message,
+        "hint": error.hint,
+        "problems": [
+            {
+                "path": problem.path,
+                "message": problem.message,
+                "hint": problem.hint,
+                "source": problem.source,
+                "line": problem.line,
+            }
+            for problem in error.problems
+        ],
+        "details": list(error.details),
+    }

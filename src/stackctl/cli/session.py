@@ -1,0 +1,111 @@
+"""What one command works with, made when it is first needed: settings, state, engine, and whom to tell."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from stackctl.cli.output import Output
+from stackctl.cli.progress import progress_for
+from stackctl.core.records import EnvironmentRecord
+from stackctl.core.stack import Configuration, MachinePolicy
+from stackctl.ops.context import Context
+from stackctl.ops.finding import Places, checkout_folders, read_text, shipped_folder
+from stackctl.ops.protocols import Clock, Engine, Store
+
+
+class Session:
+    """The outside world of one command line."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+
+    @cached_property
+    def store(self) -> Store:
+        """The state directory.
+
+        Raises:
+            StateError: It cannot be used or trusted.
+        """
+        from stackctl.state.home import home_path, open_home
+        from stackctl.state.store import FileStore
+
+        return FileStore(open_home(home_path(self.output.home, os.environ)))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine; nothing is asked of it yet."""
+        from stackctl.engine.docker import DockerEngine
+
+        return DockerEngine(os.environ)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The clocks of this host."""
+        from stackctl.state.clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def places(self) -> Places:
+        """Where stacks and templates are looked for."""
+        import stackctl
+        from stackctl.state.home import config_folder
+
+        return Places(
+            checkout=checkout_folders(Path.cwd()),
+            configured=config_folder(),
+            shipped=shipped_folder(Path(stackctl.__file__).parent),
+            home=self.store.home,
+        )
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """The user's `config.yaml`, or the defaults."""
+        from stackctl.core.configuration import parse_configuration
+        from stackctl.state.home import config_file
+
+        path = config_file()
+        if not path.is_file():
+            return Configuration()
+        return parse_configuration(read_text(path), source=str(path))
+
+    @cached_property
+    def machine(self) -> MachinePolicy:
+        """The machine's policy, or none."""
+        from stackctl.core.configuration import parse_machine_policy
+        from stackctl.state.home import policy_file
+
+        path = policy_file(os.environ)
+        if path is None:
+            return MachinePolicy()
+        return parse_machine_policy(read_text(path), source=str(path))
+
+    @cached_property
+    def context(self) -> Context:
+        """What the use cases take."""
+        return Context(
+            engine=self.engine,
+            store=self.store,
+            clock=self.clock,
+            user=os.getuid(),
+            group=os.getgid(),
+            configuration=self.configuration,
+            machine=self.machine,
+            progress=progress_for(self.output),
+        )
+
+    def environment(self, name: str, instance: str = "") -> EnvironmentRecord:
+        """The environment that a word means.
+
+        Raises:
+            UnknownName: It means none, or more than one.
+        """
+        from stackctl.ops.naming import environment
+
+        return environment(name, instance, self.places, self.store)
+
+    def command(self, *words: str) -> str:
+        """What this command is called in locks, leases and messages; never a value of `--set`."""
+        return " ".join(("stackctl", *(word for word in words if word)))

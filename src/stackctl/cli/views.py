@@ -1,0 +1,70 @@
+"""Environments as plain data for `--json`; secrets are masked in all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stackctl.core.records import EnvironmentRecord
+from stackctl.ops.reaching import Address
+from stackctl.ops.status import EnvironmentView, ServiceView
+
+
+def environment_data(view: EnvironmentView) -> dict[str, Any]:
+    """One environment with its services."""
+    return {
+        **record_data(view.record, view.left),
+        "healthy": view.healthy,
+        "services": {service.name: service_data(service) for service in view.services},
+        "strangers": list(view.strangers),
+    }
+
+
+def record_data(record: EnvironmentRecord, left: float) -> dict[str, Any]:
+    """What is remembered of an environment."""
+    return {
+        "project": record.project,
+        "stack": record.stack,
+        "instance": record.instance,
+        "phase": record.phase,
+        "root": record.root,
+        "stack_file": record.stack_file,
+        "generation": record.generation,
+        "engine": record.engine,
+        "created": record.created,
+        "lifetime_seconds": record.lifetime,
+        "left_seconds": round(left, 1),
+        "limits_verified": record.verified,
+        "ended": {"reason": record.ending.reason, "at": record.ending.at} if record.ending else None,
+        "warnings": list(record.warnings),
+    }
+
+
+def service_data(service: ServiceView) -> dict[str, Any]:
+    """One service: state, limits, thresholds, usage, addresses."""
+    asked, usage = service.asked, service.usage
+    return {
+        "state": service.words,
+        "standing": service.standing,
+        "sidecar": asked.sidecar,
+        "limits": {
+            "pids": asked.pids,
+            "memory_bytes": asked.memory,
+            "swap_bytes": asked.swap,
+            "cpus": asked.cpus,
+        },
+        "thresholds": dict(asked.watchdog),
+        "usage": {"pids": usage.pids, "memory_bytes": usage.memory, "cpus": usage.cpu},
+        "containers": list(service.containers),
+        "addresses": [address_data(address) for address in service.addresses],
+    }
+
+
+def address_data(address: Address) -> dict[str, Any]:
+    """One port of a service."""
+    return {
+        "port": address.port,
+        "host_ip": address.host_ip,
+        "host_port": address.host_port,
+        "host": address.host,
+        "container": address.container,
+    }

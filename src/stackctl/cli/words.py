@@ -1,0 +1,45 @@
+"""How readings, limits and times are put into words, the same in every command."""
+
+from __future__ import annotations
+
+from stackctl.core.records import EnvironmentRecord, ServiceRecord
+from stackctl.core.units import show_duration, show_size
+from stackctl.ops.status import Usage
+
+NONE = "-"
+SOON = 3600.0
+"""Seconds before its end at which every command announces an environment's lifetime."""
+
+
+def pids_words(usage: Usage, asked: ServiceRecord) -> str:
+    """Processes in use, the threshold and the limit ("3 / 200 / 256")."""
+    now = NONE if usage.pids is None else str(usage.pids)
+    return f"{now} / {asked.watchdog.get('pids', NONE)} / {asked.pids}"
+
+
+def memory_words(usage: Usage, asked: ServiceRecord) -> str:
+    """Memory in use, the threshold and the limit."""
+    now = NONE if usage.memory is None else show_size(usage.memory)
+    mark = asked.watchdog.get("memory")
+    return f"{now} / {show_size(mark) if mark else NONE} / {show_size(asked.memory)}"
+
+
+def cpu_words(usage: Usage, asked: ServiceRecord) -> str:
+    """Processors in use and the limit."""
+    now = NONE if usage.cpu is None else f"{usage.cpu:.2f}"
+    return f"{now} / {asked.cpus:g}"
+
+
+def left_words(seconds: float) -> str:
+    """What is left of a lifetime."""
+    return f"{show_duration(seconds)} left" if seconds > 0 else f"over since {show_duration(-seconds)}"
+
+
+def named(record: EnvironmentRecord) -> str:
+    """How to name an environment on the command line ("myenv", "myenv --instance two")."""
+    return f"{record.stack} --instance {record.instance}" if record.instance else record.stack
+
+
+def plural(count: int, word: str) -> str:
+    """A count with its noun ("1 service", "2 services")."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -1,0 +1,150 @@
+"""Runs a pure function in a forked child that cannot take more time, memory or output than it was given."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import resource
+import selectors
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from stackctl.core.errors import StackctlError, TemplateError
+from stackctl.core.units import show_size
+
+Result = TypeVar("Result")
+
+_CHUNK = 1 << 16
+_HINT = "look for loops without end, and for text that grows with every step"
+
+
+class BoundedCallFailed(Exception):
+    """The function itself is wrong: its traceback, from the child, is the message."""
+
+
+def call_bounded(function: Callable[[], Result], *, seconds: float, memory: int, output: int) -> Result:
+    """Call a function in a child process of its own and return what it returns.
+
+    The child shares nothing back but its result, so the function must be pure. It takes about 6 ms more than
+    a plain call.
+
+    Args:
+        function: Takes nothing; what it returns or raises must be picklable.
+        seconds: Wall clock time, and, rounded up, processor time.
+        memory: Bytes of address space beyond what this process has.
+        output: Bytes of the pickled result.
+
+    Raises:
+        StackctlError: Whatever the function raised, as the same class with its message, hint and problems.
+        TemplateError: It ran out of time, memory or output.
+        BoundedCallFailed: It raised anything else.
+        RuntimeError: This process has threads; a fork could copy one's lock and never open it.
+    """
+    if threading.active_count() > 1:
+        names = ", ".join(sorted(thread.name for thread in threading.enumerate()))
+        raise RuntimeError(f"call_bounded forks and must not be called beside threads ({names})")
+    receiving, sending = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(receiving)
+        _be_child(function, sending, math.ceil(seconds), memory, output)
+    os.close(sending)
+    try:
+        data = _receive(receiving, time.monotonic() + seconds)
+    finally:
+        os.close(receiving)
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+    return _result(data, status, seconds=seconds, memory=memory)
+
+
+def _be_child(function: Callable[[], Any], sending: int, seconds: int, memory: int, output: int) -> NoReturn:
+    """Send ("ok" | "raised" | "failed" | "memory" | "output", value) and end; nothing of the parent's runs on."""
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        _limit(seconds, memory)
+        _send(sending, _outcome(function, output))
+    finally:
+        os._exit(0)
+
+
+def _limit(seconds: int, memory: int) -> None:
+    for kind, most in (
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_AS, _address_space() + memory),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        # macOS refuses an address space limit; time and output are bounded there all the same
+        with suppress(OSError, ValueError):
+            resource.setrlimit(kind, (most, hard))
+
+
+def _address_space() -> int:
+    """Bytes of address space in use; where there is no /proc, none, as for a fresh process."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    except OSError:
+        return 1 << 40
+
+
+def _outcome(function: Callable[[], Any], output: int) -> bytes:
+    try:
+        data = pickle.dumps(("ok", function()))
+        return data if len(data) <= output else pickle.dumps(("output", output))
+    except StackctlError as error:
+        return pickle.dumps(("raised", error))
+    except MemoryError:
+        return pickle.dumps(("memory", None))
+    except BaseException:
+        return pickle.dumps(("failed", traceback.format_exc()))
+
+
+def _send(sending: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(sending, view) :]
+
+
+def _receive(receiving: int, deadline: float) -> bytes | None:
+    """Everything that the child says before it ends, or None when the deadline came first."""
+    chunks = []
+    with selectors.DefaultSelector() as selector:
+        selector.register(receiving, selectors.EVENT_READ)
+        while selector.select(max(0.0, deadline - time.monotonic())):
+            chunk = os.read(receiving, _CHUNK)
+            if not chunk:
+                return b"".join(chunks)
+            chunks.append(chunk)
+    return None
+
+
+def _result(data: bytes | None, status: int, *, seconds: float, memory: int) -> Any:
+    signalled = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    if data is None or signalled == signal.SIGXCPU:
+        raise TemplateError(f"the template did not finish within {seconds:g} s", hint=_HINT)
+    too_much = TemplateError(f"the template needed more than {show_size(memory)} of memory", hint=_HINT)
+    if not data:
+        # Out of memory where Python cannot raise; nothing else ends the child without a word
+        raise too_much
+    kind, value = pickle.loads(data)  # noqa: S301  # the child is this very program
+    if kind == "raised":
+        raise value
+    if kind == "failed":
+        raise BoundedCallFailed(value)
+    if kind == "output":
+        raise TemplateError(f"the template's output is larger than {show_size(value)}", hint=_HINT)
+    if kind == "memory":
+        raise too_much
+    return value

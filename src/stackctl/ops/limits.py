@@ -1,0 +1,86 @@
+"""The limits of a stack as rows for people: value, threshold, where each came from, what it bounds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stackctl.core.limits import DEFAULT, SENTENCES, Effective, Layer, Limits, Watchdog, effective
+from stackctl.core.records import ServiceRecord
+from stackctl.core.settings import watchdog_for
+from stackctl.core.stack import Configuration, MachinePolicy
+from stackctl.core.units import format_size
+from stackctl.ops.preparing import Prepared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitRow:
+    """One limit of one service (of every service when `service` is empty)."""
+
+    service: str
+    name: str
+    value: str
+    threshold: str
+    origin: str
+    sentence: str
+
+    def as_data(self) -> dict[str, Any]:
+        """The row for JSON."""
+        return asdict(self)
+
+
+def general_limits(
+    configuration: Configuration, machine: MachinePolicy, given: Layer
+) -> tuple[list[LimitRow], tuple[str, ...]]:
+    """The limits of a service of which nothing else is said, and what of `given` cannot stand."""
+    found, wrong = effective(given, configuration.limits, ceilings=machine.ceilings)
+    return _rows("", found, watchdog_for(configuration.watchdog)), wrong
+
+
+def stack_limits(prepared: Prepared) -> list[LimitRow]:
+    """The limits of each service as policy laid them, and the lifetime of the whole."""
+    rows = []
+    for name, service in sorted(prepared.bounded.services.items()):
+        asked = _laid(prepared.effective[name], service, prepared)
+        rows += [r for r in _rows(name, asked, prepared.watchdogs[name]) if r.name != "lifetime"]
+    whole = _rows("", prepared.effective[""], Watchdog())
+    return rows + [row for row in whole if row.name == "lifetime"]
+
+
+def _laid(asked: Effective, service: ServiceRecord, prepared: Prepared) -> Effective:
+    """What is in force; a value that differs from the settings' was set by the template itself."""
+    limits = Limits(
+        pids=service.pids,
+        memory=service.memory,
+        swap=service.swap,
+        cpus=service.cpus,
+        lifetime=asked.limits.lifetime,
+    )
+    template = f"template {prepared.stack.template}"
+    origins = {
+        name: asked.origins[name] if getattr(asked.limits, name) == getattr(limits, name) else template
+        for name in SENTENCES
+    }
+    return Effective(limits=limits, origins=origins)
+
+
+def _rows(service: str, found: Effective, watchdog: Watchdog) -> list[LimitRow]:
+    return [
+        LimitRow(
+            service=service or "",
+            name=name,
+            value=found.limits.show(name),
+            threshold=_threshold(name, found.limits, watchdog),
+            origin=found.origins[name] or "default",
+            sentence=SENTENCES[name],
+        )
+        for name in (field for field in SENTENCES if hasattr(DEFAULT, field))
+    ]
+
+
+def _threshold(name: str, limits: Limits, watchdog: Watchdog) -> str:
+    if name == "pids":
+        return str(watchdog.pids.at(limits.pids))
+    if name == "memory":
+        return format_size(watchdog.memory.at(limits.memory) >> 10 << 10)
+    return ""
