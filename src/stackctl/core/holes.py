@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from stackctl.core.names import short_hash
+
 PREFIX = "STACKCTL_"
 HOLE = re.compile(r"\$\{(STACKCTL_[A-Z0-9_]+)(:\?|:-)([^}]*)\}")
 
@@ -18,9 +20,23 @@ ENGINE = "${STACKCTL_ENGINE_ID:?}"
 FILES = "${STACKCTL_FILES:?}"
 SECRETS = "${STACKCTL_SECRETS:?}"
 
+_FIXED = frozenset({PROJECT, INSTANCE, GENERATION, HOME, USER, ENGINE, FILES, SECRETS})
+_FAMILY = re.compile(
+    r"\$\{STACKCTL_(?:"
+    r"(?:PORT|DATA|USER)_[A-Z0-9_]+:\?|"
+    r"SUBNET(?:_[A-Z0-9_]+)?:\?|"
+    r"CPUS_[A-Z0-9_]+:-\d+(?:\.\d+)?"
+    r")\}"
+)
+_PATH = re.compile(r"\$\{STACKCTL_(?:DATA_[A-Z0-9_]+|FILES|SECRETS):\?\}")
+_PLAIN = re.compile(r"[a-z0-9-]*")
+_DOLLAR = re.compile(r"\$\$|" + HOLE.pattern + r"|\$")
+_OUTSIDE_WORD = re.compile(r"[^A-Z0-9]")
+
 
 def _word(name: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "_", name.upper())
+    word = _OUTSIDE_WORD.sub("_", name.upper())
+    return word if _PLAIN.fullmatch(name) else f"{word}_{short_hash(name, 4).upper()}"
 
 
 def port_hole(service: str, port: int, protocol: str = "tcp") -> str:
@@ -35,8 +51,9 @@ def data_hole(name: str) -> str:
 
 
 def user_hole(name: str) -> str:
-    """The `uid:gid` that owns a data folder: `${STACKCTL_USER_DB:?}`."""
-    return f"${{{PREFIX}USER_{_word(name)}:?}}"
+    """The `uid:gid` that owns a data folder: `${STACKCTL_USER_DB:?}`; one named `id` is told from `USER`."""
+    word = _word(name)
+    return f"${{{PREFIX}USER_{f'ID_{short_hash(name, 4).upper()}' if word == 'ID' else word}:?}}"
 
 
 def subnet_hole(network: str = "default") -> str:
@@ -44,9 +61,14 @@ def subnet_hole(network: str = "default") -> str:
     return f"${{{PREFIX}SUBNET:?}}" if network == "default" else f"${{{PREFIX}SUBNET_{_word(network)}:?}}"
 
 
+def show_cpus(cpus: float) -> str:
+    """A number of cpus as holes and documents have it: plain decimals, to a hundredth at the finest."""
+    return f"{cpus:.6f}".rstrip("0").rstrip(".")
+
+
 def cpus_hole(service: str, cpus: float) -> str:
     """The cpus of a service, lowered by placement where the host has fewer: `${STACKCTL_CPUS_WEB:-2}`."""
-    return f"${{{PREFIX}CPUS_{_word(service)}:-{cpus:g}}}"
+    return f"${{{PREFIX}CPUS_{_word(service)}:-{show_cpus(cpus)}}}"
 
 
 def hole_name(hole: str) -> str:
@@ -55,6 +77,23 @@ def hole_name(hole: str) -> str:
     if not match:
         raise ValueError(f"not a hole: {hole!r}")
     return match[1]
+
+
+def declared(hole: str) -> bool:
+    """Whether it is one of ours, in exactly our form: a default of somebody's own could hide anything."""
+    return hole in _FIXED or _FAMILY.fullmatch(hole) is not None
+
+
+def split_path_hole(text: str) -> tuple[str, str] | None:
+    """The data, files or secrets hole that a path begins with and the rest of it, or None."""
+    match = _PATH.match(text)
+    return (match[0], text[match.end() :]) if match else None
+
+
+def strays(text: str) -> tuple[str, ...]:
+    """What Compose would interpolate in a text beside declared holes; `$$` is a plain dollar sign."""
+    found = [match[0] for match in _DOLLAR.finditer(text)]
+    return tuple(one for one in found if one != "$$" and not declared(one))
 
 
 def strings(node: Any) -> Iterator[str]:
@@ -73,6 +112,7 @@ def find_holes(document: Any) -> dict[str, str | None]:
     """Every hole in a document: variable name -> its default, None when it must be filled."""
     found: dict[str, str | None] = {}
     for text in strings(document):
-        for name, kind, rest in HOLE.findall(text):
-            found[name] = rest if kind == ":-" else None
+        for match in _DOLLAR.finditer(text):
+            if match[1]:
+                found[match[1]] = match[3] if match[2] == ":-" else None
     return found
