@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import yaml
 
 from stackctl.core.errors import Problem, StackFileError
+from stackctl.core.names import shorten
 from stackctl.core.paths import above, show_path, step
 from stackctl.core.scalars import ambiguous, read_scalar
 
@@ -22,14 +23,16 @@ MAX_NODES = 100_000
 MAX_ALIASES = 500
 MAX_DEPTH = 50
 MAX_PROBLEMS = 50
+MAX_PATH = 500
+"""Characters of a path that is remembered; what lies deeper has the line of the part around it."""
 
 _TAG = "tag:yaml.org,2002:"
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _TOP = ("name", "services", "networks", "volumes", "secrets", "configs")
 _LITERAL = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?\n+)(?:[ -~]*[!-~]\n+)*(?:[ -~]*[!-~])?")
 """Text of several lines that block style shows as it is: printable, no space at its start or a line's end."""
+_TAB = "indent with spaces, never with tabs"
 _HINTS = (
-    ("\\t", "indent with spaces, never with tabs"),
     ("cannot start any token", "put the value in quotes"),
     ("mapping values are not allowed", "put a value with `: ` in it in quotes, and check the indentation"),
     ("could not find expected ':'", "write `key: value`, with a space after the colon"),
@@ -86,7 +89,7 @@ def load(text: str, *, source: str) -> Loaded:
     try:
         data = reader.document()
     except yaml.MarkedYAMLError as error:
-        raise refusal(source, (*reader.problems, _syntax_problem(error, source))) from None
+        raise refusal(source, (*reader.problems, _syntax_problem(error, text, source))) from None
     if reader.problems:
         raise refusal(source, tuple(reader.problems))
     return Loaded(data, source, reader.lines)
@@ -123,11 +126,12 @@ def _check_text(text: str, source: str) -> None:
         raise refusal(source, (Problem(source=source, message=message, hint="split it"),))
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError, source: str) -> Problem:
-    what = error.problem or error.context or "it is broken"
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str, source: str) -> Problem:
+    what = shorten(error.problem or error.context or "it is broken", 100)
     mark = error.problem_mark or error.context_mark
-    hint = next((hint for part, hint in _HINTS if part in what), "")
     line = mark.line + 1 if mark else 0
+    tab = any(row.lstrip(" ").startswith("\t") for row in text.split("\n")[max(line - 1, 0) : line])
+    hint = _TAB if tab else next((hint for part, hint in _HINTS if part in what), "")
     return Problem(source=source, line=line, message=f"this is not valid YAML: {what}", hint=hint)
 
 
@@ -218,8 +222,7 @@ class _Reader:
         for item in self._events:
             if isinstance(item, yaml.SequenceEndEvent):
                 break
-            child = f"{path}[{len(items)}]"
-            self.lines[child] = item.start_mark.line + 1
+            child = self._child(path, len(items), item.start_mark.line + 1)
             items.append(self._value(item, child, depth + 1))
         return items
 
@@ -232,11 +235,12 @@ class _Reader:
             if isinstance(item, yaml.MappingEndEvent):
                 break
             key, line = self._key(item, path, depth), item.start_mark.line + 1
-            child = step(path, key)
+            child = self._child(path, key, line)
             if key in seen:
-                self._report(item, child, f"`{key}` stands here twice, first on line {seen[key]}", "keep one")
+                self._report(
+                    item, child, f"`{shorten(key)}` stands here twice, first on line {seen[key]}", "keep one"
+                )
             seen.setdefault(key, line)
-            self.lines[child] = line
             value = self._value(next(self._events), child, depth + 1)
             if key == "<<" and item.implicit[0]:
                 merged.extend(self._sources(item, value, child))
@@ -245,6 +249,13 @@ class _Reader:
         for one in reversed(merged):
             found = {**one, **found}
         return found
+
+    def _child(self, path: str, part: str | int, line: int) -> str:
+        if len(path) > MAX_PATH or (isinstance(part, str) and len(part) > MAX_PATH):
+            return path
+        child = step(path, part)
+        self.lines[child] = line
+        return child
 
     def _sources(self, event: Any, value: Any, path: str) -> list[dict[str, Any]]:
         """What a merge key brings in, the strongest last."""
@@ -261,15 +272,16 @@ class _Reader:
         if isinstance(key, str):
             return key
         if not isinstance(key, int) or str(key) != event.value:
-            self._report(event, path, f"the key `{event.value}` is not text", f'write it as "{event.value}"')
+            shown = shorten(event.value)
+            self._report(event, path, f"the key `{shown}` is not text", f'write it as "{shown}"')
         return str(event.value)
 
     def _alias(self, event: Any, path: str, depth: int) -> Any:
         if event.anchor not in self._anchors:
-            self._stop(event, path, f"`*{event.anchor}` names no anchor above it")
+            self._stop(event, path, f"`*{shorten(event.anchor)}` names no anchor above it")
         anchored = self._anchors[event.anchor]
         if anchored is _UNFINISHED:
-            self._stop(event, path, f"`*{event.anchor}` contains itself")
+            self._stop(event, path, f"`*{shorten(event.anchor)}` contains itself")
         self._aliases += 1
         if self._aliases > MAX_ALIASES:
             self._stop(event, path, f"there are more than {MAX_ALIASES} aliases")
@@ -288,7 +300,7 @@ class _Reader:
 
     def _check_tag(self, event: Any, path: str, kind: str) -> None:
         if event.tag not in (None, "!", _TAG + kind):
-            shown = str(event.tag).replace(_TAG, "!!")
+            shown = shorten(str(event.tag).replace(_TAG, "!!"))
             self._report(event, path, f"the tag `{shown}` is not supported", "write the value without a tag")
 
     def _report(self, event: Any, path: str, message: str, hint: str = "") -> None:

@@ -57,10 +57,23 @@ class Limits:
         return show_duration(value) if name == "lifetime" else f"{value:g}"
 
 
+LEAST_MEMORY = 6 << 20
+"""The engine's own minimum; it refuses to create a container with less."""
+
+
+def _parse_memory(text: str | int) -> int:
+    size = parse_size(text)
+    if size < LEAST_MEMORY:
+        raise ValueError(
+            f"the engine takes no less than {format_size(LEAST_MEMORY)}, not {format_size(size)}"
+        )
+    return size
+
+
 PARSERS = {
     "pids": parse_count,
-    "memory": parse_size,
-    "swap": parse_size,
+    "memory": _parse_memory,
+    "swap": _parse_memory,
     "cpus": parse_cpus,
     "lifetime": parse_duration,
 }
@@ -136,19 +149,20 @@ class Effective:
 def effective(*layers: Layer, ceilings: Layer | None = None) -> tuple[Effective, tuple[str, ...]]:
     """Combine layers, the strongest first, over the defaults and under the machine's ceilings.
 
+    Swap that is set in a weaker place than memory follows memory, since it was meant for another number.
     A ceiling lowers a default that lies above it. Asking for more than a ceiling is an error, never a
     silent clamp.
 
     Returns:
         The effective limits, and one sentence for each setting that cannot stand (empty when all do).
     """
-    chosen: dict[str, Setting] = {}
-    for name in SENTENCES:
-        default = Setting(getattr(DEFAULT, name), "default")
-        chosen[name] = next((layer[name] for layer in layers if name in layer), default)
-    if chosen["swap"].origin == "default":
-        chosen["swap"] = Setting(chosen["memory"].value, chosen["memory"].origin)
-    problems = [_apply_ceiling(chosen, name, ceiling) for name, ceiling in (ceilings or {}).items()]
+    chosen = {name: _strongest(layers, name) for name in SENTENCES}
+    if _rank(layers, "memory") < _rank(layers, "swap") or chosen["swap"].origin == "default":
+        chosen["swap"] = chosen["memory"]
+    # Memory comes before swap in SENTENCES: a swap that follows memory is lowered with it.
+    problems = [
+        _apply_ceiling(chosen, name, ceilings[name]) for name in SENTENCES if ceilings and name in ceilings
+    ]
     if chosen["swap"].value < chosen["memory"].value:
         if chosen["memory"].origin == "default" or chosen["swap"].origin.startswith("ceiling"):
             chosen["memory"] = Setting(chosen["swap"].value, chosen["swap"].origin)
@@ -157,6 +171,15 @@ def effective(*layers: Layer, ceilings: Layer | None = None) -> tuple[Effective,
     limits = Limits(**{name: setting.value for name, setting in chosen.items()})
     found = Effective(limits=limits, origins={name: setting.origin for name, setting in chosen.items()})
     return found, tuple(problem for problem in problems if problem)
+
+
+def _rank(layers: Sequence[Layer], name: str) -> int:
+    return next((rank for rank, layer in enumerate(layers) if name in layer), len(layers))
+
+
+def _strongest(layers: Sequence[Layer], name: str) -> Setting:
+    default = Setting(getattr(DEFAULT, name), "default")
+    return next((layer[name] for layer in layers if name in layer), default)
 
 
 def _apply_ceiling(chosen: dict[str, Setting], name: str, ceiling: Setting) -> str:

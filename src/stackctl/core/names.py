@@ -93,16 +93,16 @@ def project_name(stack: str, root: str, instance: str = "") -> str:
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:
     """The known names that look most like this one, best first."""
-    return tuple(get_close_matches(name, sorted(set(known)), n=most, cutoff=0.5))
+    return tuple(get_close_matches(name[:80], sorted(set(known)), n=most, cutoff=0.5))
 
 
 def unique_match(word: str, names: Iterable[str], what: str = "environment") -> str | None:
-    """The one name that is the word or begins with it, or None.
+    """The one name that is the word or begins with it, or None; an empty word means nothing.
 
     Raises:
         UnknownName: Several names begin with it and none is it.
     """
-    found = sorted({name for name in names if name.startswith(word)})
+    found = sorted({name for name in names if word and name.startswith(word)})
     if word in found:
         return word
     if len(found) > 1:

@@ -70,6 +70,12 @@ def mark_problems(limits: Layer, watchdog: Mapping[str, Setting]) -> Iterator[tu
             )
 
 
+def mark_path(path: str, field: str) -> str:
+    """Where a file says a field of `Watchdog`: `urgent_pids` is `watchdog.urgent.pids` below `path`."""
+    name = field.replace("urgent_", "urgent.")
+    return f"{path}.watchdog.{name}" if path else f"watchdog.{name}"
+
+
 def _above(mark: Threshold, urgent: Threshold, limit: Setting | None) -> bool:
     if bool(mark.absolute) == bool(urgent.absolute):
         return (mark.share, mark.absolute) > (urgent.share, urgent.absolute)

@@ -14,6 +14,7 @@ from stackctl.core.limits import Layer, Setting
 from stackctl.core.names import check_name, check_service, check_variable
 from stackctl.core.settings import (
     image,
+    mark_path,
     mark_problems,
     read_limits,
     read_sidecars,
@@ -61,7 +62,7 @@ def parse_stack(text: str, *, name: str, source: str) -> Stack:
     _check_origin(sheet)
     limits, watchdog = read_limits(sheet), read_watchdog(sheet)
     for field, sentence in mark_problems(limits, watchdog):
-        report.wrong(_mark_path("", field), sentence)
+        report.wrong(mark_path("", field), sentence)
     stack = Stack(
         name=name,
         source=source,
@@ -104,11 +105,6 @@ def _files(raw: Any) -> tuple[str, ...]:
     return files
 
 
-def _mark_path(path: str, field: str) -> str:
-    name = field.replace("urgent_", "urgent.")
-    return f"{path}.watchdog.{name}" if path else f"watchdog.{name}"
-
-
 def _services(stack: Fields, limits: Layer, watchdog: Mapping[str, Setting]) -> Mapping[str, ServiceSettings]:
     sheet = stack.inner("services")
     sheet.check_keys(check_service)
@@ -127,7 +123,7 @@ def _check_marks(sheet: Fields, own: ServiceSettings, limits: Layer, watchdog: M
         if (field, sentence) in inherited:
             continue
         name = field.removeprefix("urgent_")
-        path = _mark_path(sheet.path, field) if field in own.watchdog else f"{sheet.path}.limits.{name}"
+        path = mark_path(sheet.path, field) if field in own.watchdog else f"{sheet.path}.limits.{name}"
         sheet.report.wrong(path, sentence)
 
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>b|k|kb|m|mb|g|gb|t|tb)?", re.IGNORECASE)
+from stackctl.core.names import shorten
+
+_SIZE = re.compile(r"(\d{1,19})(?:\.(\d{1,9}))?\s*(b|k|kb|m|mb|g|gb|t|tb)?", re.IGNORECASE | re.ASCII)
 _SIZE_FACTORS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_MOST_BYTES = (1 << 63) - 1
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", re.ASCII)
 _DURATION_FACTORS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_MOST_SECONDS = 100 * 365 * 86400.0
+
+
+def _shown(raw: object) -> str:
+    return "nothing" if raw is None else repr(shorten(str(raw)))
 
 
 def parse_size(text: str | int) -> int:
@@ -20,15 +28,13 @@ def parse_size(text: str | int) -> int:
     Raises:
         ValueError: With one sentence that says what is wrong.
     """
-    if isinstance(text, bool):
-        raise ValueError(f"a size such as 512m or 8g was expected, not {text!r}")
-    match = _SIZE.fullmatch(str(text).strip())
-    if not match:
-        raise ValueError(f"a size such as 512m or 8g was expected, not {str(text)!r}")
-    unit = (match["unit"] or "").lower()
-    size = int(float(match["number"]) * _SIZE_FACTORS[unit[:1]])
-    if size <= 0:
-        raise ValueError(f"a size must be above zero, not {str(text)!r}")
+    match = None if isinstance(text, bool) else _SIZE.fullmatch(str(text).strip())
+    if not match or (match[2] and not match[3]):
+        raise ValueError(f"a size such as 512m or 8g was expected, not {_shown(text)}")
+    whole, fraction, unit = match[1], match[2] or "", (match[3] or "").lower()
+    size = int(whole + fraction) * _SIZE_FACTORS[unit[:1]] // int(10 ** len(fraction))
+    if not 0 < size <= _MOST_BYTES:
+        raise ValueError(f"a size must be above zero and below 8 EiB, not {_shown(text)}")
     return size
 
 
@@ -60,11 +66,20 @@ def parse_duration(text: str | int | float) -> float:
     else:
         word = str(text).strip().lower()
         if not _DURATION.fullmatch(word):
-            raise ValueError(f"a duration such as 30s, 20m or 12h was expected, not {str(text)!r}")
+            raise ValueError(f"a duration such as 30s, 20m or 12h was expected, not {_shown(text)}")
         seconds = sum(float(n) * _DURATION_FACTORS[unit] for n, unit in _DURATION_PART.findall(word))
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"a duration must be above zero, not {str(text)!r}")
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise ValueError(f"a duration must be above zero and below 100 years, not {_shown(text)}")
     return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds as Compose reads them, exact to the millisecond ("36h", "1m30s", "250ms")."""
+    left, text = max(round(seconds * 1000), 1), ""
+    for unit, factor in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, left = divmod(left, factor)
+        text += f"{count}{unit}" if count else ""
+    return text
 
 
 def show_duration(seconds: float) -> str:
@@ -88,10 +103,10 @@ def parse_cpus(text: str | int | float) -> float:
     """
     try:
         cpus = float(text) if not isinstance(text, bool) else float("nan")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         cpus = float("nan")
     if not 0.01 <= cpus < 1e6:
-        raise ValueError(f"a number of cpus such as 0.5 or 2 was expected, not {text!r}")
+        raise ValueError(f"a number of cpus such as 0.5 or 2 was expected, not {_shown(text)}")
     return cpus
 
 
@@ -102,8 +117,8 @@ def parse_count(text: str | int) -> int:
         ValueError: With one sentence that says what is wrong.
     """
     word = str(text).strip()
-    if isinstance(text, bool) or not re.fullmatch(r"\d{1,9}", word) or int(word) == 0:
-        raise ValueError(f"a whole number above zero was expected, not {str(text)!r}")
+    if isinstance(text, bool) or not re.fullmatch(r"[0-9]{1,9}", word) or int(word) == 0:
+        raise ValueError(f"a whole number above zero was expected, not {_shown(text)}")
     return int(word)
 
 
@@ -113,7 +128,7 @@ def parse_share(text: str | int | float) -> float:
     Raises:
         ValueError: With one sentence that says what is wrong.
     """
-    match = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)\s*%", str(text).strip())
+    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?)\s*%", str(text).strip())
     if not match or not 0 < float(match[1]) < 100:
-        raise ValueError(f"a share above 0% and below 100% was expected, such as 80%, not {str(text)!r}")
+        raise ValueError(f"a share above 0% and below 100% was expected, such as 80%, not {_shown(text)}")
     return float(match[1]) / 100
