@@ -100,7 +100,9 @@ class CommandTransport:
 
 
 def _only(stderr: str, wanted: tuple[str, ...]) -> bool:
-    lines = [line.lower() for line in stderr.splitlines() if line.strip()]
+    # `docker network rm` adds its own exit status as a last line
+    told = (line.lower().strip() for line in stderr.splitlines())
+    lines = [line for line in told if line and not line.startswith("exit status ")]
     return bool(lines) and all(any(word in line for word in wanted) for line in lines)
 
 

@@ -24,7 +24,7 @@ from stackctl.engine.errors import explain
 
 MINIMUM = (2, 20)  # the first whose `depends_on` and `up` conditions hold for all that policy relies on
 MUTATION_LOCK = ".mutation.lock"
-_TIMED_OUT = frozenset({124, 137})
+_TIMED_OUT = frozenset({124, 137, -9})
 _SECRET_LIMIT = 64 << 10
 
 

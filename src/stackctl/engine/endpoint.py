@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -61,7 +60,7 @@ def find_endpoint(environ: Mapping[str, str]) -> Endpoint:
     if context and context != "default":
         return Endpoint(_context_host(environ, context), context)
     rootless = f"{environ.get('XDG_RUNTIME_DIR', '')}/docker.sock"
-    if not Path(SYSTEM_SOCKET).exists() and rootless.startswith("/run/") and Path(rootless).exists():
+    if not os.access(SYSTEM_SOCKET, os.F_OK) and rootless[0] == "/" and os.access(rootless, os.F_OK):
         return Endpoint(f"{UNIX}{rootless}")
     return Endpoint(f"{UNIX}{SYSTEM_SOCKET}")
 
@@ -71,9 +70,9 @@ def find_program(name: str, environ: Mapping[str, str]) -> str:
     if "/" in name:
         return name if os.access(name, os.X_OK) else ""
     for folder in environ.get("PATH", os.defpath).split(os.pathsep):
-        path = str(Path(folder or ".") / name)
-        if Path(path).is_file() and os.access(path, os.X_OK):
-            return path
+        path = Path(folder or ".") / name
+        if os.access(path, os.X_OK) and path.is_file():
+            return str(path)
     return ""
 
 
@@ -87,6 +86,8 @@ def _current_context(environ: Mapping[str, str]) -> str:
 
 
 def _context_host(environ: Mapping[str, str], context: str) -> str:
+    import hashlib  # 3 ms that only contexts need
+
     # docker names a context's folder by the hash of its name
     name = hashlib.sha256(context.encode()).hexdigest()
     meta = _read_json(_folder(environ) / "contexts" / "meta" / name / "meta.json")

@@ -25,7 +25,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 _NOISE = re.compile(
     r"^\s*(?:(?:Network|Container|Volume|Image)\s+\S+\s+[A-Z][a-z]+|\S+ (?:Pulling|Pulled|Waiting)|"
     r"time=\"\S+\" level=(?:warning|info|debug).*|"
-    r"WARN\[\d+\].*|Usage:.*|See '.*'.*|Run 'docker .*|#\d+ .*)\s*$"
+    r"WARN\[\d+\].*|exit status \d+|Usage:.*|See '.*'.*|Run 'docker .*|#\d+ .*)\s*$"
 )
 _PREFIX = re.compile(r"^(?:Error response from daemon|Error|error|docker|failed to solve):\s*")
 

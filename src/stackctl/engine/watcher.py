@@ -49,9 +49,18 @@ def _pass_on(child: list[int], number: int) -> None:
         os.kill(pid, number)
 
 
+def _kill(child: int) -> None:
+    """KILL the command; with it our whole group, ourselves included, where the group is ours."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
+
+
 def watch(argv: list[str], seconds: float) -> int:
     """Run `argv` and return its exit code; `seconds` 0 sets no bound."""
     parent = os.getppid()
+    if seconds and os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)  # as timeout(1) does, so that the bound reaches all that the command starts
     child: list[int] = []
     wake = _listen(child)
     child.append(_spawn(argv))
@@ -61,10 +70,10 @@ def watch(argv: list[str], seconds: float) -> int:
         pid, status = os.waitpid(child[0], os.WNOHANG)
         if pid:
             return TIMED_OUT if timed_out else _code(status)
-        if os.getppid() != parent:
-            os.kill(child[0], signal.SIGKILL)
+        if os.getppid() != parent or (timed_out and time.monotonic() >= end):
+            _kill(child[0])
         elif time.monotonic() >= end:
-            os.kill(child[0], signal.SIGKILL if timed_out else signal.SIGTERM)
+            os.kill(child[0], signal.SIGTERM)
             timed_out, end = True, time.monotonic() + GRACE
         if select.select([wake], [], [], LOOK)[0]:
             os.read(wake, 512)

@@ -62,6 +62,9 @@ class Wire:
         self._pending = b""
         self._deadline = 0.0
 
+    def __del__(self) -> None:
+        self.close()  # engines live as long as a command and have no better moment
+
     def call(
         self, method: str, target: str, body: Mapping[str, Any] | None = None, *, extra: float = 0.0
     ) -> Answer:
