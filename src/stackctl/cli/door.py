@@ -17,7 +17,10 @@ from stackctl.core.errors import Interrupted, StackctlError, UsageError
 BUG = 70
 INTERRUPTED = 130
 TERMINATED = 143
-REPORT = "https://github.com/stackctl/stackctl/issues"
+REPORT = (
+    f"this is a bug in stackctl {__version__}, not a mistake of yours: "
+    "please report it with the text above and the command that you typed"
+)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -85,5 +88,5 @@ def _bug(error: BaseException, output: Output) -> int:
     import traceback
 
     text = "".join(traceback.format_exception(error))
-    output.bug(describe(error), text, f"this is a bug in stackctl {__version__}; report it at {REPORT}", BUG)
+    output.bug(describe(error), text, REPORT, BUG)
     return BUG

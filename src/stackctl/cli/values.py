@@ -46,7 +46,7 @@ def limit_layer(words: Sequence[str], lifetime: str | None = None) -> Layer:
     Raises:
         UsageError: A limit cannot be read.
     """
-    from stackctl.core.stackfile import limit_layer_from_words
+    from stackctl.core.limits import limit_layer_from_words
 
     every = [*words, *([f"lifetime={lifetime}"] if lifetime else [])]
     return limit_layer_from_words(every, "--limit") if every else {}

@@ -183,7 +183,7 @@ class DockerEngine:
         """People's compose files as one document, see `compose.config`; `variables` over our environment."""
         from stackctl.engine import compose
 
-        environ = {**self.environment, **variables}
+        environ = {**self.environment, **(variables or {})}
         return compose.config(files, project=project, directory=directory, environ=environ, **more)
 
     def stop(self, ids: Sequence[str], *, grace: float | None = None) -> None:
@@ -217,17 +217,50 @@ class DockerEngine:
         """The last lines that a container wrote, both its streams; empty when it is gone."""
         return self._transport.log_tail(container, lines)
 
-    def logs(self, project: str, services: Sequence[str] = (), **options: Any) -> int:
-        """Show a project's logs on our terminal; options as in `compose.logs`."""
+    def logs(
+        self,
+        project: str,
+        services: Sequence[str] = (),
+        *,
+        follow: bool = False,
+        tail: str = "all",
+        since: str = "",
+    ) -> int:
+        """Show a project's logs on our terminal, as `compose.logs`."""
         from stackctl.engine import compose
 
-        return compose.logs(project, services, environ=self.environment, **options)
+        return compose.logs(
+            project, services, environ=self.environment, follow=follow, tail=tail, since=since
+        )
 
-    def execute(self, container: str, command: Sequence[str], **options: Any) -> int:
-        """Run a command in a container on our terminal, its exit code; options as in `compose.execute`."""
+    def execute(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        terminal: bool = True,
+        user: str = "",
+        workdir: str = "",
+        variables: Mapping[str, str] | None = None,
+    ) -> int:
+        """Run a command in a container on our terminal and return its exit code, as `compose.execute`."""
         from stackctl.engine import compose
 
-        return compose.execute(container, command, environ=self.environment, **options)
+        return compose.execute(
+            container,
+            command,
+            environ=self.environment,
+            terminal=terminal,
+            user=user,
+            workdir=workdir,
+            variables=variables,
+        )
+
+    def delete_inside(self, folder: Path, image: str) -> None:
+        """Empty a folder of ours with the rights of root in a container, see `inside.delete_inside`."""
+        from stackctl.engine import inside
+
+        inside.delete_inside(folder, image, self.environment)
 
     def readings(self, containers: Sequence[Container]) -> dict[str, Reading]:
         """A sample of each container whose cgroup this machine has, by id; the others are left out."""

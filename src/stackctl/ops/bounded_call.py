@@ -63,11 +63,12 @@ def call_bounded(function: Callable[[], Result], *, seconds: float, memory: int,
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         status = os.waitpid(child, 0)[1]
-    return _result(data, status, seconds=seconds, memory=memory)
+    result: Result = _result(data, status, seconds=seconds, memory=memory)
+    return result
 
 
 def _be_child(function: Callable[[], Any], sending: int, seconds: int, memory: int, output: int) -> NoReturn:
-    """Send ("ok" | "raised" | "failed" | "memory" | "output", value) and end; nothing of the parent's runs on."""
+    """Send one of ok, raised, failed, memory, output with a value, and end; the parent's code never runs on."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
@@ -85,10 +86,9 @@ def _limit(seconds: int, memory: int) -> None:
         (resource.RLIMIT_FSIZE, 0),
     ):
         hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         # macOS refuses an address space limit; time and output are bounded there all the same
         with suppress(OSError, ValueError):
-            resource.setrlimit(kind, (most, hard))
+            resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def _address_space() -> int:
@@ -119,7 +119,7 @@ def _send(sending: int, data: bytes) -> None:
 
 def _receive(receiving: int, deadline: float) -> bytes | None:
     """Everything that the child says before it ends, or None when the deadline came first."""
-    chunks = []
+    chunks: list[bytes] = []
     with selectors.DefaultSelector() as selector:
         selector.register(receiving, selectors.EVENT_READ)
         while selector.select(max(0.0, deadline - time.monotonic())):

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stackctl.core.limits import DEFAULT, SENTENCES, Effective, Layer, Limits, Watchdog, effective
+from stackctl.core.limits import (
+    DEFAULT,
+    SENTENCES,
+    Effective,
+    Layer,
+    Limits,
+    Watchdog,
+    effective,
+    watchdog_for,
+)
 from stackctl.core.records import ServiceRecord
-from stackctl.core.settings import watchdog_for
 from stackctl.core.stack import Configuration, MachinePolicy
 from stackctl.core.units import format_size
 from stackctl.ops.preparing import Prepared

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
 from stackctl.core.documents import dump
 from stackctl.core.errors import PolicyError, Problem, StackFileError, UnknownName
-from stackctl.core.limits import Effective, Layer, Watchdog, check_thresholds, effective
+from stackctl.core.file_stamps import stamp_files
+from stackctl.core.limits import Effective, Layer, Watchdog, check_thresholds, effective, watchdog_for
 from stackctl.core.names import nearest, project_name
-from stackctl.core.policy import Bounded, Rules, bound
+from stackctl.core.policy import bound
 from stackctl.core.render import render_stack
+from stackctl.core.rules import Bounded, Rules
 from stackctl.core.stack import Configuration, MachinePolicy, Rendered, Stack, TemplateFolder
-from stackctl.core.stackfile import parse_stack, watchdog_for
+from stackctl.core.stackfile import parse_stack
 from stackctl.core.templatefile import parse_template
 from stackctl.ops.bounded_call import call_bounded
 from stackctl.ops.finding import Found, Places, find_stack, find_template, read_macros
@@ -138,6 +140,7 @@ def prepare(
     rendered = render(sources, request, configuration)
     rules, watchdogs = rules_for(sources, rendered, request, configuration, machine)
     bounded = bound(rendered.document, rules)
+    bounded = replace(bounded, document=stamp_files(bounded.document, rendered.files))
     text = dump(bounded.document)
     return Prepared(
         found=sources.found,
@@ -192,6 +195,7 @@ def rules_for(
         root=str(sources.found.base),
         sidecars=tuple(plan.name for plan in rendered.sidecars),
         source=stack.source,
+        lines=stack.lines,
     )
     return rules, watchdogs
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from stackctl.core.changes import ServiceChange, changes
@@ -69,8 +69,17 @@ class UpResult:
         return all(change.kind == "keep" for change in self.changes)
 
 
-def up(context: Context, prepared: Prepared, options: UpOptions) -> UpResult:
+def up(
+    context: Context,
+    prepared: Prepared,
+    options: UpOptions,
+    *,
+    announced: Callable[[EnvironmentRecord], None] | None = None,
+) -> UpResult:
     """Bring an environment up, or make it what its stack file now says.
+
+    Args:
+        announced: Called with the record once it is on disk and before docker hears of anything.
 
     Raises:
         Busy: Another command is working on it.
@@ -81,7 +90,7 @@ def up(context: Context, prepared: Prepared, options: UpOptions) -> UpResult:
         planned = plan(context, scene, prepared)
         if scene.record and _nothing_to_do(scene, prepared, planned, options):
             return _kept(context, scene, scene.record, planned, options)
-        return _bring_up(context, scene, prepared, planned, options)
+        return _bring_up(context, scene, prepared, planned, options, announced)
 
 
 def plan(context: Context, scene: Scene, prepared: Prepared) -> tuple[ServiceChange, ...]:
@@ -160,10 +169,14 @@ def _bring_up(
     prepared: Prepared,
     planned: tuple[ServiceChange, ...],
     options: UpOptions,
+    announced: Callable[[EnvironmentRecord], None] | None,
 ) -> UpResult:
+    context.engine.warm()
     preflight(context, scene, prepared, pull=options.pull)
     placed = place_environment(context, scene, prepared, begin(context, scene, prepared, options))
     try:
+        if announced is not None:
+            announced(placed.record)
         deployment = write_folder(context, prepared, placed)
         containers, verified = _drive(context, scene, placed, deployment, options)
     except BaseException as error:

@@ -1,0 +1,37 @@
+"""Deleting what containers wrote under other users' ids: by root in a short-lived, bounded container."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from stackctl.core.errors import EngineRefused
+from stackctl.engine import process
+
+SECONDS = 300.0
+PLACE = "/trash"
+
+
+def delete_inside(folder: Path, image: str, environ: Mapping[str, str]) -> None:
+    """Empty a folder of ours by `find -delete` as root in a container; the folder itself stays.
+
+    The container has no network, only the capability to pass over file permissions, and the usual limits. It
+    crosses no mount and follows no link.
+
+    Args:
+        folder: An absolute path on the engine's host.
+        image: Any image that has `find`; its entrypoint is not run.
+        environ: The scrubbed environment with the engine pinned.
+
+    Raises:
+        EngineRefused: It failed; the message has its last words.
+    """
+    limits = ["--memory", "256m", "--memory-swap", "256m", "--pids-limit", "32", "--cpus", "1"]
+    rights = ["--user", "0:0", "--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE", "--cap-add", "FOWNER"]
+    mount = f"type=bind,source={folder},target={PLACE}"
+    argv = ["docker", "run", "--rm", "--pull", "never", "--network", "none", *limits, *rights]
+    argv += ["--security-opt", "no-new-privileges", "--mount", mount, "--entrypoint", "find", image]
+    done = process.run([*argv, PLACE, "-xdev", "-mindepth", "1", "-delete"], timeout=SECONDS, env=environ)
+    if done.code:
+        words = (done.stderr.strip().splitlines() or [f"exit code {done.code}"])[-1]
+        raise EngineRefused(f"{folder} could not be emptied by a container of {image}: {words}")
