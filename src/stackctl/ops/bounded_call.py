@@ -68,7 +68,7 @@ def call_bounded(function: Callable[[], Result], *, seconds: float, memory: int,
 
 
 def _be_child(function: Callable[[], Any], sending: int, seconds: int, memory: int, output: int) -> NoReturn:
-    """Send one of ok, raised, failed, memory, output with a value, and end; the parent's code never runs on."""
+    """Send what came of it, `ok`, `raised`, `failed`, `memory` or `output`, and end without returning."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,143 @@
+"""One template folder, rendered: its compose text as data, and its files as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from stackctl.core.attachments import Shelf, attach, attach_secrets, secret_path
+from stackctl.core.documents import MAX_BYTES, load
+from stackctl.core.errors import StackFileError, TemplateError
+from stackctl.core.sandbox import Sandbox
+from stackctl.core.stack import TemplateFolder
+from stackctl.core.tokens import CLOSE, OPEN, Given, SecretText, Tokens
+from stackctl.core.values import Values
+
+COMPOSE = "compose.yaml.j2"
+FILES = "files/"
+MACROS = "macros/"
+
+_TOKEN = re.compile(f"{OPEN}[0-9]*{CLOSE}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What one template folder is rendered with.
+
+    Args:
+        folder: The folder.
+        macros: Shipped macros, by path below `macros/`.
+        values: The values of its variables.
+        extra: Further names for its texts (`sidecar`).
+        data: Data folders that it may mount.
+        prefix: Where its files stand among the environment's, with a slash, or empty.
+    """
+
+    folder: TemplateFolder
+    macros: Mapping[str, str]
+    values: Values
+    extra: Mapping[str, Given]
+    data: tuple[str, ...] = ()
+    prefix: str = ""
+
+    def texts(self) -> dict[str, str]:
+        """Everything that its texts may include: the shipped macros, and its own files, which win."""
+        return {**{f"{MACROS}{name}": text for name, text in self.macros.items()}, **self.folder.files}
+
+    def context(self) -> dict[str, Any]:
+        """The names that its texts can use: plain values, secrets, and what else there is."""
+        secrets = {name: _secret(name, spec.name) for name, spec in self.values.secrets.items()}
+        return {**self.values.plain, **secrets, **self.extra}
+
+
+def render_files(shop: Workshop) -> dict[str, str]:
+    """Every text below `files/`, by the path that it has among the environment's files.
+
+    Raises:
+        TemplateError: One could not be rendered, or they are too large together.
+    """
+    tokens = Tokens()
+    sandbox = Sandbox(shop.folder.source, shop.texts(), tokens, files=True)
+    names = sorted(name for name in shop.folder.files if name.startswith(FILES))
+    found = {name: tokens.expand(sandbox.render(name, shop.context())) for name in names}
+    if sum(map(len, found.values())) > MAX_BYTES:
+        raise TemplateError(f"`{shop.folder.source}/files` renders to more than {MAX_BYTES} bytes")
+    return {shop.prefix + name.removeprefix(FILES): text for name, text in found.items()}
+
+
+def render_document(shop: Workshop) -> dict[str, Any]:
+    """The compose text as a document: values in place, mounts in long form, secrets attached.
+
+    Raises:
+        TemplateError: It could not be rendered, or is no compose document.
+    """
+    tokens = Tokens()
+    sandbox = Sandbox(shop.folder.source, shop.texts(), tokens)
+    text = sandbox.render(COMPOSE, shop.context())
+    document = _parse(text, sandbox, shop, tokens)
+    try:
+        filled = tokens.fill({key: value for key, value in document.items() if key != "services"}, set())
+        return {**filled, "services": _services(document["services"], tokens, shop)}
+    except ValueError as error:
+        raise sandbox.refusal(COMPOSE, 0, str(error)) from None
+
+
+def fingerprint(folder: TemplateFolder) -> str:
+    """The sha256 of a folder's files, names and texts."""
+    digest = sha256()
+    for name, text in sorted(folder.files.items()):
+        for part in (name.encode(), text.encode(errors="surrogatepass")):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _secret(variable: str, name: str) -> Given:
+    what = f"`{variable}` is a secret and is never printed; pass its file, `{{{{ {variable}.file }}}}`"
+    return Given(what, {"name": SecretText.of(name, name), "file": SecretText.of(secret_path(name), name)})
+
+
+def _parse(text: str, sandbox: Sandbox, shop: Workshop, tokens: Tokens) -> dict[str, Any]:
+    try:
+        document = load(text, source=shop.folder.source).data
+    except StackFileError as error:
+        first = error.problems[0]
+        line = _origin_line(text, first.line, shop.folder.files.get(COMPOSE, ""))
+        shown = tokens.expand(text.splitlines()[first.line - 1].strip()) if first.line and not line else ""
+        reason = f"{first.message}, in the rendered `{shown[:120]}`" if shown else first.message
+        refusal = sandbox.refusal(COMPOSE, line, reason)
+        refusal.hint = first.hint
+        raise refusal from None
+    services = document.get("services") if isinstance(document, dict) else None
+    if not isinstance(services, dict) or not all(isinstance(one, dict) for one in services.values()):
+        raise sandbox.refusal(COMPOSE, 0, "it does not render to a document with a mapping of `services`")
+    return dict(document)
+
+
+def _origin_line(rendered: str, line: int, template: str) -> int:
+    """The template's line that a rendered one came from, when only one line can have written it; else 0."""
+    lines = rendered.splitlines()
+    if not 0 < line <= len(lines):
+        return 0
+    parts = [re.escape(part) for part in _TOKEN.split(lines[line - 1])]
+    shape = re.compile(r"\{\{.*\}\}".join(parts))
+    found = [number for number, text in enumerate(template.splitlines(), 1) if shape.fullmatch(text)]
+    return found[0] if len(found) == 1 else 0
+
+
+def _services(services: Mapping[str, Any], tokens: Tokens, shop: Workshop) -> dict[str, Any]:
+    files = [name.removeprefix(FILES) for name in shop.folder.files if name.startswith(FILES)]
+    shelf = Shelf(files=files, prefix=shop.prefix, data=shop.data)
+    found: dict[str, Any] = {}
+    for raw, service in services.items():
+        used: set[str] = set()
+        ((name, filled),) = tokens.fill({raw: service}, used).items()
+        if name in found:
+            raise ValueError(f"the service `{name}` stands twice")
+        try:
+            found[name] = attach_secrets(attach(filled, shelf), used)
+        except ValueError as error:
+            raise ValueError(f"services.{name}: {error}") from None
+    return found
