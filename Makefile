@@ -1,0 +1,70 @@
+# Everything a person or CI does with this checkout. `make` alone prints what there is.
+# PYTHON=/path/to/python3 chooses the interpreter; without it, python3 as PATH finds it.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+export PYTHON
+
+##@ Start
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "; print "Usage: make TARGET [PYTHON=/path/to/python3]"} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: ## From a bare machine to a running, bounded stack: installs what is missing, then shows it
+	@scripts/demo.sh
+
+##@ Check
+
+.PHONY: test
+test: ## All suites: core, the real engine, then core on every supported Python found here
+	@scripts/test.sh all
+
+.PHONY: test-core
+test-core: ## Only the tests that need no Docker engine
+	@scripts/test.sh core
+
+.PHONY: test-slow
+test-slow: ## The tests marked slow
+	@scripts/test.sh slow
+
+.PHONY: lint
+lint: ## Style, types, layers, shell scripts, generated docs; changes nothing
+	@scripts/lint.sh
+
+.PHONY: bench
+bench: ## Measure up, start-up and rendering on this machine
+	@scripts/bench.sh
+
+##@ Change
+
+.PHONY: format
+format: ## Rewrite Python and shell files in the house style
+	@scripts/lint.sh --fix
+
+.PHONY: docs
+docs: .venv-dev ## Write again the parts of README and docs/ that are generated from the code
+	@.venv-dev/bin/python scripts/docs.py
+
+.PHONY: requirements
+requirements: ## Resolve requirements/*.txt again from pyproject.toml (UPGRADE=1: to the newest)
+	@scripts/requirements.sh $(if $(UPGRADE),--upgrade)
+
+##@ Release
+
+.PHONY: dist
+dist: .venv-dev ## Build the wheel and the source archive into dist/
+	@.venv-dev/bin/python -m build --no-isolation --outdir dist .
+
+##@ Undo
+
+.PHONY: clean
+clean: ## Take down the demo's environment, remove what these targets made in this folder
+	@scripts/clean.sh
+
+.PHONY: .venv-dev
+.venv-dev:
+	@scripts/venv.sh --editable .venv-dev dev

@@ -1,0 +1,72 @@
+#!/bin/sh
+# Removes what make made in this checkout, and nothing else.
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+
+usage() {
+  cat <<'USAGE'
+usage: scripts/clean.sh [--help]
+
+Takes the demo's environment down (its data stays), then removes the virtual environments that
+scripts/venv.sh made here, .cache, build, dist and Python's compiled files. Says how to remove the rest.
+USAGE
+}
+
+take_demo_down() {
+  stackctl=.venv/bin/stackctl
+  [ -x "$stackctl" ] || return 0
+  "$stackctl" list --json 2>/dev/null | grep -q '"hello"' || return 0
+  "$stackctl" down hello || {
+    echo 'error: the demo could not be taken down; nothing was removed' >&2
+    echo 'hint: see: .venv/bin/stackctl status hello' >&2
+    exit 1
+  }
+}
+
+remove_environments() {
+  for folder in .venv .venv-*; do
+    if [ -d "$folder/made-by-stackctl" ]; then
+      echo "removing $folder"
+      rm -rf "$folder"
+    fi
+  done
+}
+
+remove_rest() {
+  for folder in .cache build dist; do
+    [ ! -e "$folder" ] || echo "removing $folder"
+    rm -rf "$folder"
+  done
+  find src tests bench scripts docs -type d -name __pycache__ -prune -exec rm -rf {} +
+}
+
+say_what_stays() {
+  cat <<'TEXT'
+What stays, and how to remove it:
+  images made here, their registry   scripts/images.sh --clean
+  the Docker engine                  apt-get purge docker.io docker-compose docker-buildx
+  the demo's data                    stackctl purge hello (before make clean)
+TEXT
+}
+
+main() {
+  case ${1:-} in
+    '') ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
+  esac
+  cd "$root"
+  take_demo_down
+  remove_environments
+  remove_rest
+  say_what_stays
+}
+
+main "$@"

@@ -1,0 +1,129 @@
+#!/bin/sh
+# Runs the test suites: sets up what they need, then says how long each took.
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$root/scripts/images/shell.sh"
+
+workers=${TEST_WORKERS:-2}
+suite=''
+failed=''
+timings=''
+
+usage() {
+  cat <<'USAGE'
+usage: scripts/test.sh core | all | slow | --help
+
+  core  the tests that need no Docker engine, on the default Python
+  all   core, then those on the real engine, then core on every other supported Python found
+  slow  the tests marked slow
+
+Makes .venv-dev (and .venv-3.X for each further Python); all and slow also make sure of the engine
+(scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none leaves the
+engine and its tests out, and says how many were not run. TEST_WORKERS=N: processes at once (2).
+USAGE
+}
+
+wants_engine() {
+  [ "$suite" != core ] && [ "${STACKCTL_TEST_ENGINE:-}" != none ]
+}
+
+set_up() {
+  if wants_engine; then
+    timed 'engine' scripts/engine.sh || exit 1
+    timed 'images' scripts/images.sh --test || exit 1
+  fi
+  timed 'environment .venv-dev' scripts/venv.sh --editable .venv-dev dev || exit 1
+}
+
+# timed NAME COMMAND...: runs it, and keeps its time and result for the closing table
+timed() {
+  name=$1
+  shift
+  say "$name"
+  before=$(date +%s)
+  status=0
+  "$@" || status=$?
+  result=passed
+  [ "$status" -eq 0 ] || result="failed (exit code $status)"
+  timings="$timings$(printf '%5ds  %-46s %s' "$(($(date +%s) - before))" "$name" "$result")
+"
+  if [ "$status" -ne 0 ]; then
+    failed=yes
+  fi
+  return "$status"
+}
+
+# pytest NAME PYTHON ARGUMENT...: files stay together, since their tests share what is dear to make
+pytest() {
+  name=$1
+  python=$2
+  shift 2
+  timed "$name" "$python" -m pytest -n "$workers" --dist loadfile --durations 10 "$@" </dev/null || :
+}
+
+core() {
+  pytest "core, Python $("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" "$1" -m 'not slow and not engine'
+}
+
+engine() {
+  if wants_engine; then
+    pytest 'on the real engine' .venv-dev/bin/python -m 'engine and not slow'
+  else
+    timed 'not run: the tests on the real engine' .venv-dev/bin/python -m pytest -q -m 'engine and not slow' --collect-only || :
+  fi
+}
+
+other_pythons() {
+  used=$(.venv-dev/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  found=$(scripts/pythons.sh)
+  for version in 3.10 3.11 3.12 3.13; do
+    path=$(printf '%s\n' "$found" | sed -n "s/^$version //p")
+    if [ "$version" = "$used" ]; then
+      continue
+    elif [ -z "$path" ]; then
+      say "Python $version was not found here: core was not run on it"
+      timings="$timings    -  $(printf '%-46s' "core, Python $version") not found here
+"
+    elif timed "environment .venv-$version" scripts/venv.sh --python "$path" --editable ".venv-$version" dev; then
+      core ".venv-$version/bin/python"
+    fi
+  done
+}
+
+# pytest calls it a failure when it finds nothing to run
+slow() {
+  status=0
+  .venv-dev/bin/python -m pytest -q -m slow --collect-only >/dev/null 2>&1 || status=$?
+  if [ "$status" -eq 5 ]; then
+    say 'there are no slow tests'
+  else
+    pytest 'slow' .venv-dev/bin/python -m slow
+  fi
+}
+
+close() {
+  printf '\n%s' "$timings"
+  [ -z "$failed" ] || fail "some of it failed (see above)" "run one test alone: .venv-dev/bin/python -m pytest -k NAME"
+}
+
+main() {
+  suite=${1:-}
+  cd "$root"
+  case $suite in
+    core) set_up && core .venv-dev/bin/python ;;
+    all) set_up && core .venv-dev/bin/python && engine && other_pythons ;;
+    slow) set_up && slow ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
+  esac
+  close
+}
+
+main "$@"
