@@ -3,6 +3,7 @@
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# shellcheck source=images/shell.sh
 . "$root/images/shell.sh"
 
 compose_minimum=2.20
@@ -343,9 +344,14 @@ wait_for_answer() {
   return 1
 }
 
+# Which daemon this script started, and images.sh may therefore configure
+mark_daemon() {
+  cp /run/docker.pid "$daemon_mark"
+}
+
 start_with_systemd() {
   say "systemctl enable --now docker"
-  bounded 120 systemctl enable --now docker >/dev/null 2>&1 && wait_for_answer && return
+  bounded 120 systemctl enable --now docker >/dev/null 2>&1 && wait_for_answer && mark_daemon && return
   journalctl -u docker -n 20 --no-pager >&2 || :
   fail "the docker service did not come up within $answer_deadline s" "see: systemctl status docker"
 }
@@ -365,7 +371,7 @@ start_by_hand() {
       "its last words stand above; full log: $daemon_log" \
       "if it hangs (pid $(pid_in /run/docker.pid)), stop it, then run this again"
   fi
-  [ "$(pid_in /run/docker.pid)" = "$pid" ] || cp /run/docker.pid "$daemon_mark"
+  [ "$(pid_in /run/docker.pid)" = "$pid" ] || mark_daemon
 }
 
 start_daemon() {

@@ -144,5 +144,5 @@ apart() {
   bounded 300 "$tool" -qq \
     -o Dir::Etc::sourcelist="$folder/sources.list" -o Dir::Etc::sourceparts=/dev/null \
     -o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder/cache" \
-    -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Acquire::http::Timeout=30 "$@"
+    -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any -o Acquire::Retries=3 -o Acquire::http::Timeout=30 "$@"
 }

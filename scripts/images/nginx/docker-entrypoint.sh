@@ -29,8 +29,8 @@ fill_templates() {
 
 run_scripts() {
   for script in /docker-entrypoint.d/*; do
+    # shellcheck source=/dev/null
     case $script in
-      # shellcheck source=/dev/null
       *.envsh) [ ! -x "$script" ] || . "$script" ;;
       *.sh) [ ! -x "$script" ] || "$script" ;;
     esac

@@ -36,6 +36,9 @@ give_to_postgres() {
 }
 
 drop_root() {
+  local become=(setpriv --reuid=postgres --regid=postgres --init-groups --)
+  "${become[@]}" true 2>/dev/null || die "root may not become the user postgres: the capabilities SETUID and SETGID are missing" \
+    "add CHOWN, SETUID and SETGID with cap_add, or set user: to the owner of $PGDATA"
   mkdir -p "$PGDATA"
   give_to_postgres "$PGDATA"
   give_to_postgres /var/run/postgresql
@@ -43,7 +46,7 @@ drop_root() {
     mkdir -p "$POSTGRES_INITDB_WALDIR"
     give_to_postgres "$POSTGRES_INITDB_WALDIR"
   fi
-  exec setpriv --reuid=postgres --regid=postgres --init-groups -- "$0" "$@"
+  exec "${become[@]}" "$0" "$@"
 }
 
 make_scratch() {
@@ -97,7 +100,7 @@ interrupted() {
 }
 
 run_initdb() {
-  local -a options=(--pgdata="$PGDATA/.initdb" --username="$POSTGRES_USER")
+  local -a options=(--pgdata="$PGDATA/.initdb" --no-instructions --username="$POSTGRES_USER")
   if [[ -n ${POSTGRES_PASSWORD:-} ]]; then
     (umask 077 && printf '%s\n' "$POSTGRES_PASSWORD" >"$scratch/password")
     options+=(--pwfile="$scratch/password")
@@ -138,6 +141,11 @@ create_database() {
   [[ $POSTGRES_DB == postgres ]] || interruptible createdb --username "$POSTGRES_USER" --maintenance-db postgres -- "$POSTGRES_DB"
 }
 
+source_script() {
+  # shellcheck source=/dev/null
+  . "$1"
+}
+
 run_init_script() {
   note "running $1"
   case $1 in
@@ -145,8 +153,7 @@ run_init_script() {
       if [[ -x $1 ]]; then
         interruptible "$1"
       else
-        # shellcheck source=/dev/null
-        . "$1"
+        interruptible source_script "$1"
       fi
       ;;
     *.sql) interruptible sql -f "$1" ;;

@@ -3,7 +3,16 @@
 # alone, root gives way to the user redis, and other containers may connect.
 set -eu
 
+become_redis() {
+  setpriv --reuid=redis --regid=redis --init-groups -- "$@"
+}
+
 drop_root() {
+  if ! become_redis true 2>/dev/null; then
+    echo "error: root may not become the user redis: the capabilities SETUID and SETGID are missing" >&2
+    echo "hint: add CHOWN, SETUID and SETGID with cap_add, or set user: to the owner of /data" >&2
+    exit 1
+  fi
   if [ "$(stat -c %u /data)" != "$(id -u redis)" ]; then
     # Without DAC_OVERRIDE root cannot look into another user's directory, but may still give it away
     chown -R redis:redis /data 2>/dev/null || chown redis:redis /data
