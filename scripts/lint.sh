@@ -29,19 +29,32 @@ check() {
   fi
 }
 
-# Committed files and those about to be, which start as shell scripts do
-shell_scripts() {
-  git ls-files --cached --others --exclude-standard | while read -r file; do
+# Committed files and those about to be; what lies in templates/ is Jinja first
+shell_files() {
+  git ls-files --cached --others --exclude-standard -- . ':!templates' | while read -r file; do
     case $file in
       *.sh) [ ! -f "$file" ] || echo "$file" ;;
-      *.*/*.* | *.py | *.md | *.j2) ;;
-      *) [ ! -f "$file" ] || ! head -n 1 "$file" | grep -Eq '^#! ?(/usr)?/bin/(env )?(ba|da)?sh' || echo "$file" ;;
+      *) ! is_shell_program "$file" || echo "$file" ;;
     esac
   done
 }
 
-run_on_scripts() {
-  shell_scripts | tr '\n' '\0' | xargs -0 "$@"
+is_shell_program() {
+  [ -f "$1" ] && head -n 1 "$1" | LC_ALL=C grep -aEq '^#! ?(/usr)?/bin/(env )?(ba|da)?sh'
+}
+
+# What a program sources is judged with it, since it uses the program's variables
+shell_programs() {
+  shell_files | while read -r file; do
+    ! is_shell_program "$file" || echo "$file"
+  done
+}
+
+on() {
+  "$1" | tr '\n' '\0' | {
+    shift
+    xargs -0 "$@"
+  }
 }
 
 # Where a package comes from is the business of each machine's own set-up. The names are put
@@ -59,7 +72,7 @@ portable() {
 fix() {
   "$tools/ruff" check --quiet --fix || failed=', ruff'
   "$tools/ruff" format --quiet
-  run_on_scripts "$tools/shfmt" -i 2 -ci -w
+  on shell_files "$tools/shfmt" -i 2 -ci -w
 }
 
 check_all() {
@@ -67,8 +80,8 @@ check_all() {
   check 'ruff format' "$tools/ruff" format --check
   check 'mypy --strict' "$tools/mypy"
   check 'lint-imports' "$tools/lint-imports" --cache-dir .cache/import-linter
-  check 'shellcheck' run_on_scripts "$tools/shellcheck"
-  check 'shfmt' run_on_scripts "$tools/shfmt" -i 2 -ci -d
+  check 'shellcheck' on shell_programs "$tools/shellcheck" --check-sourced
+  check 'shfmt' on shell_files "$tools/shfmt" -i 2 -ci -d
   check 'no registry, no folder of this machine' portable
   [ ! -f scripts/docs.py ] || check 'generated docs' "$tools/python" scripts/docs.py --check
 }
