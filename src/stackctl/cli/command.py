@@ -63,8 +63,13 @@ class SharedCommand(click.Command):
     """A command whose help names the group's exit codes by reference, and that takes the shared options."""
 
 
-def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a click command with the shared options; its function takes the `Session` first."""
+def command(name: str, *, runs: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a click command with the shared options; its function takes the `Session` first.
+
+    Args:
+        runs: It ends with a command line of somebody else's, so our options stand before the first word.
+    """
+    settings = {"allow_interspersed_args": False} if runs else {}
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         from functools import wraps
@@ -77,9 +82,22 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
             output = ctx.ensure_object(Output)
             return function(Session(output), *arguments, **values)
 
-        return click.command(name, cls=SharedCommand)(shared_options(run))
+        made = click.command(name, cls=SharedCommand, context_settings=settings)
+        return made(shared_options(run))
 
     return decorate
+
+
+def words_argument(metavar: str) -> Callable[[F], F]:
+    """The command line of somebody else, at the end of ours; a `--` before it is left out."""
+
+    def cut(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+        words = value[1:] if value[:1] == ("--",) else value
+        if not words and not ctx.resilient_parsing:
+            raise click.MissingParameter(ctx=ctx, param=param, param_hint="CMD")
+        return words
+
+    return click.argument("words", nargs=-1, metavar=metavar, type=click.UNPROCESSED, callback=cut)
 
 
 def name_argument(function: F) -> F:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.command import command, instance_option, name_argument, words_argument
 from stackctl.cli.session import Session
 from stackctl.cli.values import settings
 from stackctl.core.errors import ServiceFailed, UnknownName
@@ -50,10 +50,10 @@ def _kept_logs(session: Session, record: EnvironmentRecord) -> int:
     return 0
 
 
-@command("exec")
+@command("exec", runs=True)
 @name_argument
 @click.argument("service")
-@click.argument("words", nargs=-1, required=True, metavar="CMD [ARG]...", type=click.UNPROCESSED)
+@words_argument("CMD [ARG]...")
 @instance_option
 @click.option("-T", "no_terminal", is_flag=True, help="Do not give it a terminal.")
 @click.option("-u", "--user", default="", metavar="USER", help="Run it as another user of the container.")

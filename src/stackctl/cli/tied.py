@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.command import command, instance_option, name_argument, words_argument
 from stackctl.cli.lifecycle import WAIT_SECONDS, prepared_stack
 from stackctl.cli.session import Session
 from stackctl.cli.values import duration
@@ -16,9 +16,9 @@ from stackctl.core.records import EnvironmentRecord
 from stackctl.ops.up import UpOptions
 
 
-@command("with")
+@command("with", runs=True)
 @name_argument
-@click.argument("words", nargs=-1, required=True, metavar="-- CMD [ARG]...", type=click.UNPROCESSED)
+@words_argument("-- CMD [ARG]...")
 @instance_option
 @click.option(
     "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable (sidecar.name too)."

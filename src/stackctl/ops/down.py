@@ -56,7 +56,8 @@ def end(context: Context, scene: Scene, command: str, reason: str) -> DownResult
     for _ in range(PASSES):
         if not scene.containers and not scene.networks:
             break
-        context.progress.step(f"stopping {len(scene.containers)} containers of `{record.stack}`")
+        names = sorted({container.service for container in scene.containers})
+        context.progress.step(f"stopping {', '.join(names) or 'what is left'}")
         take_down(context, scene.containers, scene.networks)
         removed |= {container.id for container in scene.containers}
         networks |= {network.id for network in scene.networks}

@@ -197,7 +197,7 @@ def _drive(
     options: UpOptions,
 ) -> tuple[tuple[Container, ...], str]:
     record = placed.record
-    context.progress.step(f"starting {len(record.services)} services of `{record.stack}`")
+    context.progress.step(f"starting {', '.join(sorted(record.services))}")
     try:
         context.engine.up(deployment, build=options.build, timeout=COMPOSE_SECONDS)
     except StackctlError as error:
