@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -91,7 +91,8 @@ def write_files(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
     with refused("write the rendered files below", root):
         present = dict(_walk(root, PurePosixPath()))
         changed = [path for path, data in contents.items() if not _same(root / path, data, present.get(path))]
-        stale = [path for path in present if path not in contents and path not in _parents(contents)]
+        folders = _parents(contents)
+        stale = [p for p, mode in present.items() if p not in (folders if stat.S_ISDIR(mode) else contents)]
         _replace(root, {path: contents[path] for path in changed}, stale)
     gone = [path for path in stale if not stat.S_ISDIR(present[path])]
     return tuple(sorted(str(path) for path in (*changed, *gone)))
@@ -115,7 +116,7 @@ def _relative(path: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def _parents(contents: Mapping[PurePosixPath, bytes]) -> set[PurePosixPath]:
+def _parents(contents: Iterable[PurePosixPath]) -> set[PurePosixPath]:
     return {parent for path in contents for parent in path.parents if parent.parts}
 
 
@@ -145,11 +146,16 @@ def _replace(root: Path, changed: Mapping[PurePosixPath, bytes], stale: list[Pur
     if not changed and not stale:
         return
     with _staged_all(root, changed) as ready:
-        for path in stale:
+        folders = _parents(changed)
+        in_the_way = [path for path in stale if path in folders or {path, *path.parents} & changed.keys()]
+        for path in in_the_way:
             _unlink(root / path)
+        for folder in sorted(folders):
+            make_folder(root / folder, FOLDER_MODE)
         for path, temporary in ready.items():
-            _make_parents(root, path)
             temporary.replace(root / path)
+        for path in (path for path in stale if path not in in_the_way):
+            _unlink(root / path)
     for folder in {path.parent for path in (*changed, *stale)}:
         if (root / folder).is_dir():
             sync_folder(root / folder)
@@ -174,9 +180,3 @@ def _unlink(path: Path) -> None:
         path.rmdir()
     else:
         path.unlink()
-
-
-def _make_parents(root: Path, path: PurePosixPath) -> None:
-    for parent in reversed(path.parents):
-        if parent.parts:
-            make_folder(root / parent, FOLDER_MODE)

@@ -78,9 +78,17 @@ def config_file() -> Path:
     return config_folder() / "config.yaml"
 
 
-def policy_file(environ: Mapping[str, str]) -> Path:
-    """The machine's policy file, whether or not it is there: `STACKCTL_POLICY`, else the one in /etc."""
-    return Path(environ.get("STACKCTL_POLICY") or POLICY_FILE)
+def policy_file(environ: Mapping[str, str], default: Path = POLICY_FILE) -> Path | None:
+    """The machine's policy file: `STACKCTL_POLICY`, there or not, else the one in /etc; None without one.
+
+    Args:
+        environ: The environment of the command.
+        default: Where the machine's administrator keeps it.
+    """
+    chosen = environ.get("STACKCTL_POLICY")
+    if chosen:
+        return Path(chosen)
+    return default if os.path.lexists(default) else None
 
 
 def open_home(path: Path) -> Home:

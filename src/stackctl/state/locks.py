@@ -54,9 +54,11 @@ def lock(folder: Path, name: str, *, command: str, wait: float) -> Iterator[None
             _write_note(descriptor, command)
             yield
         finally:
-            # Emptied before it is let go, so that nobody reads of a holder that is gone.
+            # Emptied before it is let go, so that nobody reads of a holder that is gone; and let go by
+            # name, since a child between fork and exec still has the descriptor open.
             with suppress(OSError):
                 os.ftruncate(descriptor, 0)
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
 

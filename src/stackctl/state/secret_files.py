@@ -104,7 +104,7 @@ def _summary(problems: Sequence[Problem]) -> str:
 def _ensure(folder: Path, spec: SecretSpec, given: Mapping[str, str]) -> str:
     text = given.get(spec.name)
     if text is None:
-        text = read_secret(folder, spec.name) or _generate()
+        text = _stored(folder, spec.name) or _generate()
     write_secret_text(folder, spec.name, text)
     return text
 
@@ -135,12 +135,22 @@ def write_secret_text(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def read_secret(folder: Path, name: str) -> str | None:
-    """A stored secret, None when there is none.
+def read_secret(folder: Path, name: str) -> str:
+    """A stored secret.
 
     Raises:
-        StateError: It cannot be read.
+        StateError: It is gone, damaged, or cannot be read.
     """
+    text = _stored(folder, name)
+    if text is None:
+        raise StateError(
+            f"the secret `{secret_path(folder, name)}` is gone",
+            hint="restore it from a backup; `stackctl up` makes a new one, which old data may not accept",
+        )
+    return text
+
+
+def _stored(folder: Path, name: str) -> str | None:
     path = secret_path(folder, name)
     data = read_regular(path, MOST * 4)
     try:

@@ -172,8 +172,12 @@ class FileStore:
         """Write a text with a secret in it; see `secret_files.write_secret_text`."""
         return secret_files.write_secret_text(self._make(project), name, text)
 
-    def read_secret(self, project: str, name: str) -> str | None:
-        """A stored secret, None when there is none."""
+    def secret(self, project: str, name: str) -> str:
+        """A stored secret.
+
+        Raises:
+            StateError: It is gone, or cannot be read.
+        """
         return secret_files.read_secret(self.folder(project), name)
 
     def secret_stamp(self, project: str, name: str) -> str:

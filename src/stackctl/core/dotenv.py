@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from stackctl.core.errors import StateError
+from stackctl.core.errors import UsageError
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
@@ -19,16 +19,16 @@ def dotenv(values: Mapping[str, str]) -> str:
         values: Variable -> value; any text but NUL.
 
     Raises:
-        StateError: A name or a value cannot stand in an env file.
+        UsageError: A name or a value cannot stand in an env file.
     """
     return "".join(f"{name}={_quote(name, value)}\n" for name, value in sorted(values.items()))
 
 
 def _quote(name: str, value: str) -> str:
     if not _KEY.fullmatch(name):
-        raise StateError(f"{name!a} cannot be the name of an environment variable")
+        raise UsageError(f"{name!a} cannot be the name of an environment variable")
     if "\0" in value:
-        raise StateError(f"the environment variable `{name}` has a NUL in it")
+        raise UsageError(f"the environment variable `{name}` has a NUL in it")
     if _PLAIN.fullmatch(value):
         return value
     if not re.search(r"['\\\r]", value):
