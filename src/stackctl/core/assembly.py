@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stackctl.core.attachments import secret_names, secret_source
+from stackctl.core.attachments import fingerprint, secret_names, secret_source, stamp_files
 from stackctl.core.connections import clashes, connect
 from stackctl.core.documents import MAX_BYTES, dump, refusal
 from stackctl.core.errors import Problem, TemplateError
-from stackctl.core.folder import COMPOSE, Workshop, fingerprint, render_document, render_files
+from stackctl.core.folder import COMPOSE, Workshop, render_document, render_files
 from stackctl.core.sidecars import FOLDER, Sidecar, only_service, plan, settle, written_out
 from stackctl.core.stack import (
     DataFolder,
@@ -63,15 +63,15 @@ def assemble(parts: Parts, document: Mapping[str, Any]) -> Rendered:
     for name, receives in connections.items():
         wanted = [one for one in plans if one.name in receives]
         services[name] = connect(services[name], name, wanted, checked)
-    whole = {**rest, "services": dict(sorted({**services, **beside}.items()))}
+    together = {name: stamp_files(one, files) for name, one in sorted({**services, **beside}.items())}
     return Rendered(
-        document=_bounded(_with_secrets(whole), parts),
+        document=_bounded(_with_secrets({**rest, "services": together}), parts),
         files=dict(sorted(files.items())),
         secrets=_secrets(parts),
         sidecars=plans,
         data=_data(parts),
         connections=connections,
-        templates={name: fingerprint(folder) for name, folder in parts.folders.items()},
+        templates={name: fingerprint(folder.files) for name, folder in parts.folders.items()},
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from posixpath import normpath
 from typing import Any
 
 from stackctl.core.holes import FILES, SECRETS, data_hole
 from stackctl.core.tokens import show
 
+FILES_LABEL = "rendered-files"
+"""A container sees the files that it was made with; when this label changes, Compose makes it anew."""
 SECRETS_PATH = "/run/secrets"
 """Where Compose mounts secrets in a container."""
 
@@ -46,6 +49,35 @@ def attach(service: Mapping[str, Any], shelf: Shelf) -> dict[str, Any]:
     return fitted
 
 
+def stamp_files(service: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+    """The service with a label that changes whenever a file does that it mounts.
+
+    Args:
+        service: A service with its mounts in long form.
+        files: Path below the environment's files -> text.
+    """
+    mounts = service.get("volumes") or []
+    sources = [str(mount.get("source", "")) for mount in mounts if isinstance(mount, dict)]
+    below = [source.removeprefix(FILES).strip("/") for source in sources if source.startswith(FILES)]
+    if not below:
+        return dict(service)
+    seen = {name: text for name, text in files.items() if any(_stands_in(name, folder) for folder in below)}
+    label = f"sha256:{fingerprint(seen)}"
+    labels = service.get("labels") or {}
+    if isinstance(labels, list):
+        return {**service, "labels": [*labels, f"{FILES_LABEL}={label}"]}
+    return {**service, "labels": {**labels, FILES_LABEL: label}}
+
+
+def fingerprint(files: Mapping[str, str]) -> str:
+    """The sha256 of files, names and texts, whatever their order."""
+    digest = sha256()
+    for name, text in sorted(files.items()):
+        for part in (name.encode(), text.encode(errors="surrogatepass")):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
 def bind(source: str, target: str, *, read_only: bool = False) -> dict[str, Any]:
     """A bind mount whose source must be there beforehand."""
     mount = {"type": "bind", "source": source, "target": target, "bind": {"create_host_path": False}}
@@ -75,6 +107,10 @@ def secret_path(name: str) -> str:
     return f"{SECRETS_PATH}/{name}"
 
 
+def _stands_in(name: str, folder: str) -> bool:
+    return not folder or name == folder or name.startswith(f"{folder}/")
+
+
 def _mount(entry: Any, shelf: Shelf) -> Any:
     if isinstance(entry, dict):
         source, target = str(entry.get("source", "")), str(entry.get("target", ""))
@@ -92,8 +128,7 @@ def _mount(entry: Any, shelf: Shelf) -> Any:
 
 
 def _file(path: str, shelf: Shelf) -> str:
-    folder = f"{path}/" if path else ""
-    if path not in shelf.files and not any(name.startswith(folder) for name in shelf.files):
+    if not any(_stands_in(name, path) for name in shelf.files):
         raise ValueError(f"`./files/{path}` is mounted, and the template has no such file")
     return "/".join(part for part in (FILES, shelf.prefix.rstrip("/"), path) if part)
 

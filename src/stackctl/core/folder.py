@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from stackctl.core.attachments import Shelf, attach, attach_secrets, secret_path
@@ -83,15 +82,6 @@ def render_document(shop: Workshop) -> dict[str, Any]:
         return {**filled, "services": _services(document["services"], tokens, shop)}
     except ValueError as error:
         raise sandbox.refusal(COMPOSE, 0, str(error)) from None
-
-
-def fingerprint(folder: TemplateFolder) -> str:
-    """The sha256 of a folder's files, names and texts."""
-    digest = sha256()
-    for name, text in sorted(folder.files.items()):
-        for part in (name.encode(), text.encode(errors="surrogatepass")):
-            digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
 
 
 def _secret(variable: str, name: str) -> Given:

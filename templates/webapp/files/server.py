@@ -1,4 +1,4 @@
-"""Shows, as JSON, what this service is connected to: whether each URL is there and its server answers; no values."""
+"""Shows, as JSON, what this service is connected to: is the URL there, does its server answer; no values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def connection(name: str) -> dict[str, bool]:
 class Handler(BaseHTTPRequestHandler):
     """Answers every GET: `/health` in short, anything else with the connections."""
 
-    def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
+    def do_GET(self) -> None:
         healthy = self.path == "/health"
         body = {"ok": True} if healthy else {"path": self.path, **{name: connection(name) for name in URLS}}
         text = json.dumps(body, indent=2).encode() + b"\n"
