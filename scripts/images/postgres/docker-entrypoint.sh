@@ -129,7 +129,7 @@ move_into_place() {
 }
 
 start_unreachable() {
-  export PGHOST=$scratch
+  export PGHOST=$scratch PGPASSWORD=${PGPASSWORD:-$POSTGRES_PASSWORD}
   pg_ctl -D "$PGDATA" -w -o "$(printf '%q ' "${@:2}" -c listen_addresses= -c "unix_socket_directories=$scratch" -c unix_socket_permissions=0700)" start
 }
 
@@ -138,7 +138,7 @@ sql() {
 }
 
 create_database() {
-  [[ $POSTGRES_DB == postgres ]] || interruptible createdb --username "$POSTGRES_USER" --maintenance-db postgres -- "$POSTGRES_DB"
+  [[ $POSTGRES_DB == postgres ]] || interruptible createdb --no-password --username "$POSTGRES_USER" --maintenance-db postgres -- "$POSTGRES_DB"
 }
 
 source_script() {
@@ -180,7 +180,7 @@ initialise() {
     run_init_script "$script"
   done
   pg_ctl -D "$PGDATA" -m fast -w stop
-  unset PGHOST
+  unset PGHOST PGPASSWORD
   rm "$PGDATA/.init-pending"
   trap - INT TERM
   note "initialised; starting"
