@@ -38,7 +38,9 @@ remove_rest() {
     [ ! -e "$folder" ] || echo "removing $folder"
     rm -rf "$folder"
   done
-  find src tests bench scripts docs -type d -name __pycache__ -prune -exec rm -rf {} +
+  for folder in src tests bench scripts docs; do
+    [ ! -d "$folder" ] || find "$folder" -type d -name __pycache__ -prune -exec rm -rf {} +
+  done
 }
 
 say_what_stays() {
