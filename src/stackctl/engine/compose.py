@@ -134,7 +134,8 @@ def build(
         TimedOut: It took longer.
         EngineRefused: It failed; the message has its last line.
     """
-    with process.stream([*arguments(deployment), "build"], timeout=timeout, env=environ) as lines:
+    argv = [*arguments(deployment), "build"]
+    with process.stream(argv, timeout=timeout, env=environ, both=True) as lines:
         for line in lines:
             progress(line)
         ended = lines.ended()
@@ -178,6 +179,7 @@ def config(
     project: str,
     directory: Path,
     environ: Mapping[str, str],
+    variables: Mapping[str, str],
     env_files: Sequence[Path] = (),
     profiles: Sequence[str] = (),
     timeout: float = 30.0,
@@ -188,8 +190,10 @@ def config(
         files: The compose files, later ones over earlier ones.
         project: Compose project name.
         directory: What relative paths are relative to.
-        environ: The whole environment that is interpolated; nothing else is.
-        env_files: Files of further variables; with none, no `.env` is read either.
+        environ: The scrubbed environment with the engine pinned; of it only PATH, HOME and DOCKER_* reach
+            the files, so that they mean the same in every shell.
+        variables: What the files interpolate.
+        env_files: Files of further variables, under `variables`; with none, no `.env` is read either.
         profiles: Profiles to include.
         timeout: Seconds for all of it; an alias bomb keeps Compose busy for long.
 
@@ -205,7 +209,8 @@ def config(
         ("--profile", profiles),
     ):
         argv += [word for value in values for word in (option, str(value))]
-    ended = process.run([*argv, "config", "--format", "json"], timeout=timeout, env=environ)
+    kept = {name: value for name, value in environ.items() if name.startswith(("PATH", "HOME", "DOCKER_"))}
+    ended = process.run([*argv, "config", "--format", "json"], timeout=timeout, env={**kept, **variables})
     if ended.code:
         raise explain(ended.stderr, doing="`docker compose config`")
     return dict(json.loads(ended.stdout))

@@ -177,14 +177,24 @@ class DockerEngine:
         *,
         project: str,
         directory: Path,
-        variables: Mapping[str, str],
-        **more: Any,
+        variables: Mapping[str, str] | None = None,
+        env_files: Sequence[Path] = (),
+        profiles: Sequence[str] = (),
+        timeout: float = 30.0,
     ) -> dict[str, Any]:
-        """People's compose files as one document, see `compose.config`; `variables` over our environment."""
+        """People's own compose files as one document, as `compose.config`."""
         from stackctl.engine import compose
 
-        environ = {**self.environment, **(variables or {})}
-        return compose.config(files, project=project, directory=directory, environ=environ, **more)
+        return compose.config(
+            files,
+            project=project,
+            directory=directory,
+            environ=self.environment,
+            variables=variables or {},
+            env_files=env_files,
+            profiles=profiles,
+            timeout=timeout,
+        )
 
     def stop(self, ids: Sequence[str], *, grace: float | None = None) -> None:
         """Stop containers, all at once; `grace` seconds each between its signal and KILL, None for its own.

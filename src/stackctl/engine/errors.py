@@ -80,7 +80,7 @@ MEANINGS: tuple[Meaning, ...] = (
         "`docker system df` shows what takes the space",
     ),
     Meaning(
-        r"(?::(\d+)(?::\S+)?(?: failed)?:? (?:failed: )?(?:bind: )?"
+        r"(?::(\d+)(?:[:/]\S+)?(?: failed)?:? (?:failed: )?(?:bind: )?"
         r"(?:port is already allocated|address already in use|only one usage of each socket address))",
         PortTaken,
         "port {0} is taken",
@@ -129,6 +129,12 @@ MEANINGS: tuple[Meaning, ...] = (
         r"dependency failed to start: (.+)",
         ServiceFailed,
         "a service that others wait for failed: {0}",
+        "`stackctl logs` shows its last words",
+    ),
+    Meaning(
+        r"service \"([^\"]+)\" didn't complete successfully",
+        ServiceFailed,
+        "the service `{0}`, which others wait for, failed: {last}",
         "`stackctl logs` shows its last words",
     ),
 )

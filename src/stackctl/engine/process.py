@@ -102,9 +102,19 @@ def run(
 
 @contextmanager
 def stream(
-    argv: Sequence[str], *, timeout: float = FOREVER, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    timeout: float = FOREVER,
+    env: Mapping[str, str] | None = None,
+    both: bool = False,
 ) -> Iterator[Stream]:
     """Run a command and read its lines as they come; on leaving, its whole tree is ended and reaped.
+
+    Args:
+        argv: The command and its arguments, no shell.
+        timeout: Seconds for all of its lines.
+        env: Its whole environment; None for our own, scrubbed.
+        both: Read the lines of stderr as well.
 
     Raises:
         DockerMissing: There is no `docker` on PATH.
@@ -112,7 +122,7 @@ def stream(
         TimedOut: Its lines did not end in time (raised while reading).
     """
     with _child(argv, env=env, stdin=subprocess.DEVNULL) as child:
-        yield Stream(child, argv, timeout)
+        yield Stream(child, argv, timeout, both)
 
 
 def interactive(
@@ -145,26 +155,29 @@ class Stream:
         child: The running command.
         argv: What it was started as, for messages.
         timeout: Seconds for all of its lines.
+        both: Whether the lines of stderr are among them.
     """
 
-    def __init__(self, child: subprocess.Popen[bytes], argv: Sequence[str], timeout: float) -> None:
+    def __init__(
+        self, child: subprocess.Popen[bytes], argv: Sequence[str], timeout: float, both: bool
+    ) -> None:
         self._child, self._argv, self._timeout = child, argv, timeout
-        self._stderr = _Kept()
+        self._wanted = ("stdout", "stderr") if both else ("stdout",)
+        self._kept = _Kept()
 
     def __iter__(self) -> Iterator[str]:
-        rest = b""
+        rest = dict.fromkeys(self._wanted, b"")
         for source, data in _chunks(self._child, self._argv, self._timeout, b""):
             if source == "stderr":
-                self._stderr.add(source, data)
-                continue
-            *lines, rest = (rest + data).split(b"\n")
-            yield from (line.decode(errors="replace").rstrip("\r") for line in lines)
-        if rest:
-            yield rest.decode(errors="replace")
+                self._kept.add(source, data)
+            if source in rest:
+                *lines, rest[source] = (rest[source] + data).split(b"\n")
+                yield from (line.decode(errors="replace").rstrip("\r") for line in lines)
+        yield from (last.decode(errors="replace") for last in rest.values() if last)
 
     def ended(self) -> Completed:
         """How it ended, with its last words on stderr; call it when the lines are read."""
-        return _finish(self._child, self._argv, self._stderr)
+        return _finish(self._child, self._argv, self._kept)
 
 
 @dataclass(slots=True)
