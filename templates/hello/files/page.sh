@@ -42,6 +42,9 @@ else
   period=$(first $group/cpu/cpu.cfs_period_us)
 fi
 
+# Set here, since no quotes hold in the text below
+greeting={{ greeting|html|shell }}
+
 cat << PAGE
 Content-Type: text/html; charset=utf-8
 Cache-Control: no-store
@@ -53,7 +56,7 @@ Cache-Control: no-store
   body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 34rem; margin: 4rem auto; padding: 0 1rem; }
   td { padding-right: 2rem; }
 </style>
-<h1>$(printf %s {{ greeting|html|shell }})</h1>
+<h1>$greeting</h1>
 <p>This container reads its limits from its own control group. The kernel enforces them.</p>
 <table>
   <tr><td>processes</td><td id="pids">$pids</td></tr>
