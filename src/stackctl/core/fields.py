@@ -85,7 +85,8 @@ class Fields:
         self.report = report
         self.path = path
         self.raw: dict[str, Any] = raw if isinstance(raw, dict) else {}
-        if raw is not None and not isinstance(raw, dict):
+        self._mapping = raw is None or isinstance(raw, dict)
+        if not self._mapping:
             report.wrong(path, f"must be a mapping of `key: value`, not {kind(raw)}")
         for key in self.raw.keys() - set(known) if known is not None else ():
             report.wrong(self.at(key), *unknown(key, known or (), "key"))
@@ -98,6 +99,11 @@ class Fields:
 
     def wrong(self, key: str, message: str, hint: str = "") -> None:
         self.report.wrong(self.at(key), message, hint)
+
+    def lacking(self, message: str, hint: str = "") -> None:
+        """Note that the mapping itself lacks something, unless it was no mapping to begin with."""
+        if self._mapping:
+            self.report.wrong(self.path, message, hint)
 
     def check_keys(self, check: Callable[[str], str]) -> None:
         """Note each key that `check` refuses."""

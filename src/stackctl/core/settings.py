@@ -150,11 +150,9 @@ def _check_sidecar(sheet: Fields) -> None:
     if "variables" in sheet:
         sheet.wrong("variables", "only a template has variables")
     missing = [key for key in ("image", "port") if key not in sheet]
-    if missing and isinstance(sheet.raw, dict):
+    if missing:
         hint = "name a `template`, or write it out with `image` and `port`"
-        sheet.report.wrong(
-            sheet.path, f"the sidecar lacks {' and '.join(f'`{key}`' for key in missing)}", hint
-        )
+        sheet.lacking(f"the sidecar lacks {' and '.join(f'`{key}`' for key in missing)}", hint)
 
 
 def _reach(raw: Any) -> tuple[Reach, ...]:

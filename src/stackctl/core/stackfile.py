@@ -90,7 +90,7 @@ def _check_origin(sheet: Fields) -> None:
         sheet.wrong("compose", "a stack has either a template or compose files", "remove one of the two")
     elif "template" not in sheet and "compose" not in sheet:
         hint = "write `template: NAME`, or `compose: FILE` for an existing compose file"
-        sheet.report.wrong("", "a stack needs `template` or `compose`", hint)
+        sheet.lacking("a stack needs `template` or `compose`", hint)
     for key in ("profiles", "env_file"):
         if "template" in sheet and key in sheet:
             sheet.wrong(key, "only compose files have this", "remove it, or use `variables` of the template")
@@ -132,7 +132,7 @@ def _guard(service: Fields) -> Guard | None:
         return None
     sheet = service.inner("guard", ("patterns", "after", "older_than"))
     if "patterns" not in sheet:
-        sheet.report.wrong(sheet.path, "a guard needs `patterns`, the processes that it sweeps")
+        sheet.lacking("a guard needs `patterns`, the processes that it sweeps")
     return Guard(
         patterns=sheet.words("patterns"),
         after=cast('Literal["exec", "never"]', sheet.one_of("after", ("exec", "never"), "exec")),
@@ -149,7 +149,7 @@ def _tasks(stack: Fields) -> Mapping[str, TaskDefinition]:
 def _task(report: Report, raw: Any, path: str) -> TaskDefinition:
     sheet = Fields(report, raw, path, ("image", "command", "lifetime", "environment"))
     if "image" not in sheet:
-        report.wrong(path, "the task needs an `image`")
+        sheet.lacking("the task needs an `image`")
     return TaskDefinition(
         image=sheet.read("image", image, ""),
         command=sheet.read("command", command, ()),

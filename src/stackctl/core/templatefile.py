@@ -82,9 +82,9 @@ def _variable_name(name: str) -> str:
 
 
 def _variable(variables: Fields, name: str, raw: Any) -> Variable:
-    sheet = Fields(
-        variables.report, raw if isinstance(raw, dict) else {"default": raw}, variables.at(name), _VARIABLE
-    )
+    if not isinstance(raw, dict):
+        return _short(variables, name)
+    sheet = variables.inner(name, _VARIABLE)
     default = sheet.read("default", scalar, None)
     choices = sheet.read("choices", _choices, cast("tuple[Scalar, ...]", ()))
     variable = Variable(
@@ -97,8 +97,16 @@ def _variable(variables: Fields, name: str, raw: Any) -> Variable:
     _check_variable(sheet, variable)
     if default is None:
         return variable
-    path = sheet.at("default") if isinstance(raw, dict) else sheet.path
-    return replace(variable, default=_default(sheet.report, path, variable, default))
+    return replace(variable, default=_default(sheet.report, sheet.at("default"), variable, default))
+
+
+def _short(variables: Fields, name: str) -> Variable:
+    variable = Variable(name=name)
+    default = variables.read(name, scalar, None)
+    if default is None:
+        return variable
+    variable = replace(variable, type=_inferred(default, ()))
+    return replace(variable, default=_default(variables.report, variables.at(name), variable, default))
 
 
 def _default(report: Report, path: str, variable: Variable, default: Scalar) -> Scalar:
@@ -136,7 +144,7 @@ def _choices(raw: Any) -> tuple[Scalar, ...]:
 
 def _check_variable(sheet: Fields, variable: Variable) -> None:
     if variable.type == "choice" and not variable.choices and "choices" not in sheet:
-        sheet.report.wrong(sheet.path, "a choice needs `choices`, the list of what it may be")
+        sheet.lacking("a choice needs `choices`, the list of what it may be")
     if variable.type != "choice" and variable.choices:
         sheet.wrong("choices", f"only type choice has them, not {variable.type}", "write `type: choice`")
     if variable.type != "string" and variable.pattern:
@@ -146,7 +154,7 @@ def _check_variable(sheet: Fields, variable: Variable) -> None:
 def _sidecar(template: Fields, names: tuple[str, ...]) -> SidecarFacts:
     sheet = template.inner("sidecar", _SIDECAR)
     if "port" not in sheet:
-        sheet.report.wrong(sheet.path, "a sidecar needs its `port`")
+        sheet.lacking("a sidecar needs its `port`")
     return SidecarFacts(
         port=sheet.read("port", port, 1),
         data=sheet.read("data", container_path, ""),
