@@ -16,6 +16,7 @@ from stackctl.core.records import (
     EnvironmentRecord,
     Lease,
     ServiceRecord,
+    SidecarRecord,
     UnreadableRecord,
     from_plain,
     to_plain,
@@ -36,6 +37,7 @@ SERVICES = st.builds(
     replicas=WHOLE,
     watchdog=st.dictionaries(WORDS, st.one_of(WHOLE, NUMBERS, WORDS), max_size=3),
 )
+SIDECARS = st.builds(SidecarRecord, port=WHOLE, url=WORDS, env=WORDS)
 RECORDS = st.builds(
     EnvironmentRecord,
     project=WORDS,
@@ -59,7 +61,7 @@ RECORDS = st.builds(
     services=st.dictionaries(WORDS, SERVICES, max_size=2),
     containers=st.dictionaries(WORDS, st.lists(WORDS, max_size=2).map(tuple), max_size=2),
     networks=st.dictionaries(WORDS, WORDS, max_size=2),
-    urls=st.dictionaries(WORDS, WORDS, max_size=2),
+    sidecars=st.dictionaries(WORDS, SIDECARS, max_size=2),
     secrets=st.lists(WORDS, max_size=2).map(tuple),
     variables=st.dictionaries(WORDS, WORDS, max_size=2),
     verified=WORDS,

@@ -104,9 +104,10 @@ def read_regular(path: Path, most: int) -> bytes | None:
         except FileNotFoundError:
             return None
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
                 raise StateError(f"`{path}` is not a regular file", hint="move it out of the way")
-            return file.read(most + 1)
+            return file.read(min(most, found.st_size) + 1)
 
 
 def sweep(folder: Path, *, age: float = SWEEP_AGE) -> int:
