@@ -47,12 +47,13 @@ def format_size(size: int) -> str:
 
 
 def show_size(size: float) -> str:
-    """Write bytes for a person, rounded to three figures ("1.50 GiB")."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
+    """Write bytes for a person, rounded to three figures ("1.5 GiB", "1023 MiB")."""
+    unit = "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
         if size < 1024:
-            return f"{size:.3g} {unit}"
-        size /= 1024
-    return f"{size:.3g} TiB"
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.0f} {unit}" if size >= 100 else f"{size:.3g} {unit}"
 
 
 def parse_duration(text: str | int | float) -> float:
