@@ -43,17 +43,21 @@ def _of(engine: DockerEngine, deployment: Deployment) -> dict[str, str]:
     return {one.service: one.id for one in found if one.state == "running"}
 
 
-def _driving(project: str) -> list[str]:
-    """Command lines of processes that drive compose for a project."""
-    found = []
+def _driving(project: str) -> dict[str, str]:
+    """Processes that drive compose for a project: pid -> command line."""
+    found = {}
     for entry in Path("/proc").iterdir():
         try:
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except (OSError, NotADirectoryError):
             continue
         if project in words and any("docker" in word for word in words):
-            found.append(" ".join(words))
+            found[entry.name] = " ".join(words)
     return found
+
+
+def _docker(driving: dict[str, str]) -> list[str]:
+    return [pid for pid, line in driving.items() if "docker" in line.split()[0]]
 
 
 def _until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
@@ -74,7 +78,7 @@ def test_up_starts_detached_and_again_changes_nothing(engine: DockerEngine, depl
     assert engine.facts().compose_version == engine.compose_version() != ""
     engine.up(deployment)
     assert _of(engine, deployment) == first
-    assert _driving(deployment.project) == []
+    assert _driving(deployment.project) == {}
 
 
 def test_a_service_that_left_the_document_is_not_removed(engine: DockerEngine, deploy: Deploy) -> None:
@@ -149,7 +153,7 @@ def test_up_is_bounded_and_leaves_no_child(engine: DockerEngine, deploy: Deploy)
     with pytest.raises(TimedOut, match="`docker compose up` did not end within 3s"):
         engine.up(deployment, timeout=3)
     assert 2.5 < time.monotonic() - began < 9
-    assert _until(lambda: _driving(deployment.project) == [], 5)
+    assert _until(lambda: _driving(deployment.project) == {}, 5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -169,20 +173,24 @@ def test_nothing_drives_compose_after_we_are_gone(
     parent = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)],
         env={**os.environ, "PYTHONPATH": SOURCE},
+        stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
         assert _until(lambda: "first" in _of(engine, deployment))
-        assert _driving(deployment.project)
+        driving = _driving(deployment.project)
+        assert {str((Path("/proc") / pid / "fd" / "0").readlink()) for pid in _docker(driving)} == {
+            os.devnull
+        }
         assert not _free(deployment.folder / compose.MUTATION_LOCK)
         parent.send_signal(number)
         parent.wait(10)
-        assert _until(lambda: _driving(deployment.project) == [], 5), _driving(deployment.project)
+        assert _until(lambda: _driving(deployment.project) == {}, 5), _driving(deployment.project)
         assert _until(lambda: _free(deployment.folder / compose.MUTATION_LOCK), 5)
     finally:
         parent.kill()
-        parent.wait()
+        parent.communicate()
     assert set(_of(engine, deployment)) == {"first"}
 
 
@@ -325,3 +333,17 @@ def test_build_shows_its_lines(engine: DockerEngine, deploy: Deploy, tmp_path: P
     with pytest.raises(EngineRefused, match="docker compose build"):
         engine.build(deployment, lines.append)
     assert any("RUN false" in line for line in lines), lines
+
+
+def test_a_context_of_the_callers_is_the_engine_that_compose_uses(
+    engine: DockerEngine, deploy: Deploy, tmp_path: Path
+) -> None:
+    environ = {**os.environ, "DOCKER_CONFIG": str(tmp_path)}
+    host = f"host={engine.endpoint.host}"
+    create = ["docker", "context", "create", "desk", "--docker", host]
+    subprocess.run(create, env=environ, check=True, capture_output=True)
+    by_context = DockerEngine({**environ, "DOCKER_CONTEXT": "desk"})
+    deployment = deploy({"a": SLEEP})
+    by_context.up(deployment)
+    assert by_context.endpoint.context == "desk"
+    assert set(_of(by_context, deployment)) == {"a"}

@@ -6,6 +6,7 @@ and no docker command runs: `docker stats` costs 1.5 s, shows dead containers as
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +42,10 @@ def cgroup_paths(proc_text: str, mounts_text: str, container: str = "") -> dict[
         Controller -> folder; `unified` is v2's. Empty when the process belongs to another container, or its
         cgroups are not mounted here.
     """
-    mounts = list(_mounts(mounts_text))
+    return _paths(proc_text, tuple(_mounts(mounts_text)), container)
+
+
+def _paths(proc_text: str, mounts: Sequence[_Mount], container: str) -> dict[str, str]:
     paths: dict[str, str] = {}
     for line in proc_text.splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -101,11 +105,11 @@ class Cgroups:
 
     def read(self, containers: Sequence[Container]) -> dict[str, Reading]:
         """One reading for each container whose cgroup can be reached, by id; the others are left out."""
-        mounts = _text(self._proc / "self" / "mountinfo") or ""
+        mounts = tuple(_mounts(_text(self._proc / "self" / "mountinfo") or ""))
         readings = {}
         for one in containers:
             text = _text(self._proc / str(one.pid) / "cgroup") if one.pid > 0 else None
-            if text and (paths := cgroup_paths(text, mounts, one.id)):
+            if text and (paths := _paths(text, mounts, one.id)):
                 readings[one.id] = read_cgroup({name: self._below(path) for name, path in paths.items()})
         return readings
 
@@ -220,7 +224,15 @@ def _read(folder: Path | None, name: str) -> str | None:
 
 
 def _text(path: Path) -> str | None:
+    """The whole of a file of /proc or /sys, in a third of the time that `read_text` takes."""
     try:
-        return path.read_text(errors="replace")
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        parts = iter(lambda: os.read(file, 1 << 16), b"")
+        return b"".join(parts).decode(errors="replace")
+    except OSError:
+        return None
+    finally:
+        os.close(file)

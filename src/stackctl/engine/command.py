@@ -64,8 +64,8 @@ class CommandTransport:
         self._act(["update", "--restart", "no"], ids)
 
     def remove(self, kind: Kind, ids: Sequence[str]) -> None:
-        force = ["--force"] if kind == "containers" else []
-        self._act([kind.removesuffix("s"), "rm", *force], ids, forgiven="not found")
+        force, forgiven = (["--force"], "in progress") if kind == "containers" else ([], "not found")
+        self._act([kind.removesuffix("s"), "rm", *force], ids, forgiven=forgiven)
 
     def log_tail(self, container: str, lines: int) -> str:
         argv = ["docker", "logs", "--tail", str(lines), container]

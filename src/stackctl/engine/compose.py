@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.deployment import Deployment
 from stackctl.core.errors import ComposeMissing, EngineRefused, ImageMissing, StackctlError, TimedOut
@@ -21,6 +21,9 @@ from stackctl.core.units import show_duration
 from stackctl.engine import process
 from stackctl.engine.endpoint import Endpoint, find_program
 from stackctl.engine.errors import explain
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient
 
 MINIMUM = (2, 20)  # the first whose `depends_on` and `up` conditions hold for all that policy relies on
 MUTATION_LOCK = ".mutation.lock"
@@ -53,17 +56,7 @@ def up(
     os.environ.pop("PYTHON_ON_WHALES_DEBUG", None)
     import python_on_whales
 
-    client = python_on_whales.DockerClient(
-        client_call=_chain(deployment.folder, environ, timeout),
-        client_type="docker",
-        config=environ.get("DOCKER_CONFIG") or None,
-        host=None if endpoint.context and not endpoint.socket else endpoint.host,
-        context=endpoint.context if endpoint.context and not endpoint.socket else None,
-        compose_files=[deployment.document],
-        compose_env_files=[deployment.placement],
-        compose_project_name=deployment.project,
-        compose_project_directory=deployment.folder,
-    )
+    client = _client(deployment, endpoint, environ, timeout)
     try:
         client.compose.up(detach=True, quiet=True, pull="never", build=build, remove_orphans=False)
     except python_on_whales.DockerException as error:
@@ -74,6 +67,25 @@ def up(
         raise _refusal(error.object.decode(errors="replace"), "up", deployment) from None
 
 
+def _client(
+    deployment: Deployment, endpoint: Endpoint, environ: Mapping[str, str], timeout: float
+) -> DockerClient:
+    from python_on_whales import DockerClient
+
+    by_context = bool(endpoint.context and not endpoint.socket)
+    return DockerClient(
+        client_call=_chain(deployment.folder, environ, timeout),
+        client_type="docker",
+        config=environ.get("DOCKER_CONFIG") or None,
+        host=None if by_context else endpoint.host,
+        context=endpoint.context if by_context else None,
+        compose_files=[deployment.document],
+        compose_env_files=[deployment.placement],
+        compose_project_name=deployment.project,
+        compose_project_directory=deployment.folder,
+    )
+
+
 def _chain(folder: Path, environ: Mapping[str, str], timeout: float) -> list[str]:
     """The docker command with its leash, its bound, and a lock that is held until compose has ended."""
     docker = find_program("docker", environ)
@@ -81,7 +93,8 @@ def _chain(folder: Path, environ: Mapping[str, str], timeout: float) -> list[str
         raise process.docker_missing()
     kept = process.scrubbed_environment(os.environ)
     scrub = [word for name in sorted(set(os.environ) - set(kept)) for word in ("-u", name)]
-    command = ["env", *scrub, docker] if scrub else [docker]
+    # we run in the background of a terminal, where a question would stop compose until its bound
+    command = ["sh", "-c", 'exec "$@" </dev/null', "sh", *(["env", *scrub] if scrub else []), docker]
     flock = find_program("flock", environ)
     if flock and Path(flock).resolve().name == "flock":
         command = [flock, "--no-fork", str(folder / MUTATION_LOCK), *command]
@@ -203,17 +216,17 @@ def config(
         ComposeMissing, DockerMissing: There is no Compose.
     """
     argv = ["docker", "compose", "--project-name", project, "--project-directory", str(directory)]
-    for option, values in (
-        ("--file", files),
-        ("--env-file", env_files or (Path(os.devnull),)),
-        ("--profile", profiles),
-    ):
-        argv += [word for value in values for word in (option, str(value))]
+    argv += _each("--file", files) + _each("--env-file", env_files or (os.devnull,))
+    argv += _each("--profile", profiles)
     kept = {name: value for name, value in environ.items() if name.startswith(("PATH", "HOME", "DOCKER_"))}
     ended = process.run([*argv, "config", "--format", "json"], timeout=timeout, env={**kept, **variables})
     if ended.code:
         raise explain(ended.stderr, doing="`docker compose config`")
     return dict(json.loads(ended.stdout))
+
+
+def _each(option: str, values: Iterable[object]) -> list[str]:
+    return [word for value in values for word in (option, str(value))]
 
 
 def version(environ: Mapping[str, str], timeout: float) -> str:
