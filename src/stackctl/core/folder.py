@@ -94,8 +94,9 @@ def _parse(text: str, sandbox: Sandbox, shop: Workshop, tokens: Tokens) -> dict[
         document = load(text, source=shop.folder.source).data
     except StackFileError as error:
         first = error.problems[0]
-        line = _origin_line(text, first.line, shop.folder.files.get(COMPOSE, ""))
-        shown = tokens.expand(text.splitlines()[first.line - 1].strip()) if first.line and not line else ""
+        rendered = "".join(text.splitlines()[first.line - 1 : first.line]) if first.line else ""
+        line = _origin_line(rendered, shop.folder.files[COMPOSE]) if rendered.strip() else 0
+        shown = "" if line else tokens.expand(rendered).strip()
         reason = f"{first.message}, in the rendered `{shown[:120]}`" if shown else first.message
         refusal = sandbox.refusal(COMPOSE, line, reason)
         refusal.hint = first.hint
@@ -106,12 +107,9 @@ def _parse(text: str, sandbox: Sandbox, shop: Workshop, tokens: Tokens) -> dict[
     return dict(document)
 
 
-def _origin_line(rendered: str, line: int, template: str) -> int:
-    """The template's line that a rendered one came from, when only one line can have written it; else 0."""
-    lines = rendered.splitlines()
-    if not 0 < line <= len(lines):
-        return 0
-    parts = [re.escape(part) for part in _TOKEN.split(lines[line - 1])]
+def _origin_line(rendered: str, template: str) -> int:
+    """The template's line that a rendered one came from, when only one can have written it; else 0."""
+    parts = [re.escape(part) for part in _TOKEN.split(rendered)]
     shape = re.compile(r"\{\{.*\}\}".join(parts))
     found = [number for number, text in enumerate(template.splitlines(), 1) if shape.fullmatch(text)]
     return found[0] if len(found) == 1 else 0

@@ -118,10 +118,9 @@ class _Environment(ImmutableSandboxedEnvironment):
         """Stand in for what one expression prints; anything but plain data is refused."""
         if isinstance(value, Structure):
             return value.tokened
-        if isinstance(value, Undefined):
+        if isinstance(value, (Undefined, Given)):
+            # Both raise, with the reason
             return str(value)
-        if isinstance(value, Given):
-            raise SecurityError(value.what)
         if not isinstance(value, (str, int, float, bool, type(None))):
             raise SecurityError(f"a {type(value).__name__} cannot be printed, only text and numbers")
         if isinstance(value, float) and not math.isfinite(value):

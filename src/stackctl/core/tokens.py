@@ -46,6 +46,9 @@ class Given:
     def __getitem__(self, name: str) -> Any:
         return self.fields[name]
 
+    def __str__(self) -> str:
+        raise ValueError(self.what)
+
 
 def refused_characters(text: str) -> str:
     """Why the text can be no value and no template, or empty."""
