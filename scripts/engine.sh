@@ -172,10 +172,11 @@ stop_with_commands() {
 
 refuse_remote() {
   [ -z "$engine" ] || return 0
-  case ${DOCKER_HOST:-} in
+  endpoint=$(engine_endpoint)
+  case $endpoint in
     '' | unix:///var/run/docker.sock | unix:///run/docker.sock) ;;
-    *) fail "DOCKER_HOST is $DOCKER_HOST and no engine answers there" \
-      "start that engine, or use this machine's own one: unset DOCKER_HOST" ;;
+    *) fail "docker is set to use the engine at $endpoint, and none answers there" \
+      "start that engine, or use this machine's own one: unset DOCKER_HOST; docker context use default" ;;
   esac
 }
 

@@ -70,7 +70,7 @@ parse() {
 # --- preconditions --------------------------------------------------------------
 
 require_local_engine() {
-  endpoint=${DOCKER_HOST:-$(bounded 10 docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || :)}
+  endpoint=$(engine_endpoint)
   case $endpoint in
     '' | unix://*) ;;
     *) fail "the engine is remote ($endpoint), and a registry on this machine is out of its reach" \
@@ -143,7 +143,7 @@ hub_gives() {
   say "asking the hub for $1"
   limit_now=30
   [ "$hub" != reachable ] || limit_now=900
-  if bounded "$limit_now" docker pull --quiet "$1" >/dev/null 2>&1 && [ "$(state_of "$1")" = foreign ]; then
+  if patiently "$limit_now" docker pull --quiet "$1" >/dev/null 2>&1 && [ "$(state_of "$1")" = foreign ]; then
     hub=reachable
     return 0
   fi
@@ -152,6 +152,8 @@ hub_gives() {
 }
 
 prepare_local() {
+  [ -z "$prepared" ] || return 0
+  prepared=yes
   require_debian_tools
   ensure_registry
   mirror=yes
@@ -207,7 +209,8 @@ with_state() {
 report() {
   made=$(with_state current)
   given=$(with_state foreign)
-  [ -z "$given" ] || say "not made here, and left as they are: $given"
+  [ "$hub" != reachable ] || say "the hub answers, so nothing needs to be built here"
+  [ -z "$given" ] || say "there already, not made here: $given"
   [ -z "$made" ] || say "made here, served from $registry: $made"
 }
 
@@ -273,6 +276,10 @@ make_scratch() {
 leave() {
   code=$?
   trap - EXIT
+  if [ -n "$child" ]; then
+    kill "$child" 2>/dev/null || :
+    wait "$child" || :
+  fi
   rm -rf "$scratch"
   if [ -n "$pushing" ]; then
     pushing=''
@@ -283,7 +290,7 @@ leave() {
 
 main() {
   parse "$@"
-  scratch='' pushing='' mirror='' hub=''
+  scratch='' child='' pushing='' prepared='' mirror='' hub=''
   require_local_engine
   case $mode in
     check) check ;;

@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # what is not set here is set in images.sh
 # How an image is made from Debian's packages, and how it reaches its everyday name.
 
 debian_lists() {
@@ -72,7 +73,7 @@ ensure_base() {
   done <"$scratch/options"
   # shellcheck disable=SC2016 # $1 is the hook's
   # Without the hook the merged /usr comes from a package that brings all of perl
-  bounded 900 mmdebstrap --quiet --mode=root --variant=apt "$@" \
+  patiently 900 mmdebstrap --quiet --mode=root --variant=apt "$@" \
     --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include=usr-is-merged \
     --customize-hook="upload '$root/images/base/apt.conf' /etc/apt/apt.conf.d/90image" \
     --customize-hook='rm -f "$1"/var/cache/apt/*.bin' \
@@ -112,7 +113,7 @@ build() {
   say "building $1 from $package $version"
   name=$1
   shift
-  bounded 1800 docker build --quiet "$@" \
+  patiently 1800 docker build --quiet "$@" \
     --label "stackctl.image.content=$(wanted_content "$name")" \
     --label "stackctl.image.built-from=Debian $release, package $package $version" \
     --label "org.opencontainers.image.title=${name%%:*}" \
@@ -129,15 +130,15 @@ push() {
     pushing=yes
   fi
   say "pushing $1"
-  bounded 900 docker push --quiet "$registry/library/$1" >"$scratch/log" 2>&1 || show_log "could not push $1 to $registry" "its log: $home/registry.log"
+  patiently 900 docker push --quiet "$registry/library/$1" >"$scratch/log" 2>&1 || show_log "could not push $1 to $registry" "its log: $home/registry.log"
 }
 
 # fetch IMAGE: under its everyday name, from the mirror or, where the daemon is not ours, by a tag
 fetch() {
   if [ -n "$mirror" ]; then
-    bounded 120 docker pull --quiet "$1" >"$scratch/log" 2>&1 || show_log "the daemon cannot pull $1 from its mirror" "is the registry's log quiet? $home/registry.log"
+    patiently 120 docker pull --quiet "$1" >"$scratch/log" 2>&1 || show_log "the daemon cannot pull $1 from its mirror" "is the registry's log quiet? $home/registry.log"
   else
-    bounded 120 docker pull --quiet "$registry/library/$1" >"$scratch/log" 2>&1 || show_log "the daemon cannot pull from $registry" "is it on this machine?"
+    patiently 120 docker pull --quiet "$registry/library/$1" >"$scratch/log" 2>&1 || show_log "the daemon cannot pull from $registry" "is it on this machine?"
     docker tag "$registry/library/$1" "$1"
   fi
   [ -z "$mirror" ] || docker rmi "$registry/library/$1" >/dev/null 2>&1 || :

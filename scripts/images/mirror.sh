@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # what is not set here is set in images.sh
 # Whether the daemon may be told to use the registry as its mirror, and telling it.
 
 mirrored() {

@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # what is not set here is set in images.sh
 # The registry on this machine's loopback: where it lives, how it starts, stops and is filled.
 
 registry_pid() {

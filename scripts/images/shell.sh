@@ -38,6 +38,28 @@ bounded() {
   fi
 }
 
+# patiently SECONDS COMMAND...: the same for what takes long, so that a signal to the script ends it
+# at once: a shell handles signals only between commands or in `wait`
+patiently() {
+  limit=$1
+  shift
+  timeout -k 5 "$limit" "$@" &
+  child=$!
+  result=0
+  wait "$child" || result=$?
+  child=''
+  return "$result"
+}
+
+# Where the docker client looks for its engine; empty where there is no client
+engine_endpoint() {
+  if [ -n "${DOCKER_HOST:-}" ]; then
+    printf '%s\n' "$DOCKER_HOST"
+  else
+    bounded 10 docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || :
+  fi
+}
+
 is_root() {
   [ "$(id -u)" -eq 0 ]
 }
