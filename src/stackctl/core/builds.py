@@ -53,7 +53,7 @@ def _judge_key(case: Case, key: str, given: Any, context: Any) -> None:
         if not says_no(given) and given not in ([], {}):
             case.refuse(at, f"`{key}` is refused: {REFUSED[key]}", "leave it out")
     elif key == "network":
-        if not says_no(given) and given not in _NETWORKS:
+        if not says_no(given) and str(given) not in _NETWORKS:
             case.refuse(at, f"the network `{given}` reaches the host from within a build", "leave it out")
     elif key == "labels":
         own_labels(case.findings, f"{case.path}.{at}", given)

@@ -127,7 +127,7 @@ def _read(case: Case, at: str, entry: Any) -> dict[str, Any] | None:
         case.refuse(at, "a mount needs a `target`", "write `source:/path/in/container`, or the long form")
         return None
     mount = dict(entry)
-    if mount.get("type") not in _TYPES:
+    if str(mount.get("type")) not in _TYPES:
         case.refuse(f"{at}.type", f"a mount's type must be one of {', '.join(sorted(_TYPES))}")
         return None
     for key in ("bind", "volume", "tmpfs", "image"):
@@ -195,7 +195,7 @@ def _judge(case: Case, at: str, mount: Mapping[str, Any]) -> None:
     elif mount["type"] == "volume" and source:
         _judge_volume(case, at, source)
     propagation = mount.get("bind", {}).get("propagation")
-    if propagation and propagation not in _PRIVATE:
+    if propagation and str(propagation) not in _PRIVATE:
         case.needs("shared-propagation", at, f"propagation `{propagation}` passes mounts to or from the host")
 
 

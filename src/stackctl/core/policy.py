@@ -11,7 +11,7 @@ from stackctl.core.errors import PolicyError, Problem
 from stackctl.core.holes import PROJECT, strays
 from stackctl.core.limits import Limits
 from stackctl.core.paths import step
-from stackctl.core.policy_limits import KEYS, lay_limits
+from stackctl.core.policy_limits import lay_limits
 from stackctl.core.policy_rows import ALWAYS, SERVICE, Row, judge_key
 from stackctl.core.policy_top import check_addresses, check_top, judge_sources, lay_networks, lay_volumes
 from stackctl.core.records import ServiceRecord
@@ -119,7 +119,7 @@ def _judge_service(case: Case, section: Mapping[str, Any]) -> tuple[dict[str, An
     laid: dict[str, Any] = {}
     for key in (*section, *(key for key in ALWAYS if key not in section)):
         value = judge_key(case, key, _plain(section.get(key)))
-        if value is not None or (key in section and key not in KEYS and section[key] is None):
+        if value is not None:
             laid[key] = value
     limits = lay_limits(case, laid)
     _harden(case, section, laid)
@@ -135,7 +135,7 @@ def _judge_service(case: Case, section: Mapping[str, Any]) -> tuple[dict[str, An
 def _harden(case: Case, section: Mapping[str, Any], laid: dict[str, Any]) -> None:
     if not case.rules.hardened:
         return
-    if "cap_drop" not in section:
+    if "cap_drop" not in laid:
         laid["cap_drop"] = ["ALL"]
         case.change("cap_drop", "set to ALL", "templates hold no capability that they do not ask for")
     image = str(section.get("image") or "")

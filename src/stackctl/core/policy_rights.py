@@ -67,7 +67,7 @@ def judge_capabilities(case: Case, value: Any) -> Any:
 
 def judge_runtime(case: Case, value: Any) -> Any:
     """Let the engine's own runtime be named; another needs `runtime`."""
-    if value is not None and value not in _RUNTIMES:
+    if value is not None and str(value) not in _RUNTIMES:
         case.needs(
             "runtime", "runtime", f"the runtime `{value}` may not enforce what was asked of the engine"
         )

@@ -39,7 +39,7 @@ _SOURCE = frozenset(
         *("driver", "driver_opts", "template_driver"),
     )
 )
-_DRIVERS = frozenset({None, "", "bridge", "overlay"})
+_DRIVERS = frozenset({"", "bridge", "overlay"})
 
 
 def check_top(findings: Findings, document: Mapping[str, Any]) -> None:
@@ -123,7 +123,7 @@ def _lay_network(findings: Findings, name: str, section: dict[str, Any], users: 
         findings.change(path, "kept", "an external network is somebody else's; stackctl never removes it")
         return section
     _check_name(findings, path, section)
-    if section.get("driver") not in _DRIVERS:
+    if str(section.get("driver") or "") not in _DRIVERS:
         message = f"the network driver `{section['driver']}` reaches the host's own network"
         _ask(findings, users, "host-network", f"{path}.driver", message)
     section["labels"] = {

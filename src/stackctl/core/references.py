@@ -75,7 +75,7 @@ def judge_depends_on(case: Case, value: Any) -> Any:
         if name not in services:
             if not optional:
                 case.refuse(at, f"there is no service `{name}`")
-        elif condition not in _CONDITIONS:
+        elif str(condition) not in _CONDITIONS:
             case.refuse(at, f"`{condition}` is no condition", f"there are {', '.join(sorted(_CONDITIONS))}")
         elif condition == "service_healthy" and case.rules.hardened and not _has_healthcheck(services[name]):
             message = f"`{name}` has no health check, so it can never be waited for"
