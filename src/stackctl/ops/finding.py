@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackctl.core.documents import MAX_BYTES
 from stackctl.core.errors import StackFileError, UnknownName
 from stackctl.core.names import check_name, nearest
 from stackctl.core.stack import TemplateFolder
@@ -201,6 +200,8 @@ def read_text(path: Path) -> str:
     Raises:
         StackFileError: It cannot be read, is larger than a document may be, or is not UTF-8.
     """
+    from stackctl.core.documents import MAX_BYTES  # and with it YAML, which names alone do not need
+
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)

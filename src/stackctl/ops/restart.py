@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from stackctl.core.errors import PolicyError, ServiceFailed, UnknownName
+from stackctl.core.errors import PolicyError, ServiceFailed, StackctlError, UnknownName
 from stackctl.core.records import EnvironmentRecord
 from stackctl.core.stack import MachinePolicy
 from stackctl.core.units import show_duration
 from stackctl.ops.context import Context
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import finish
+from stackctl.ops.undoing import keep_logs
 from stackctl.ops.verifying import verify
 from stackctl.ops.waiting import wait_until_ready
 
@@ -39,9 +40,13 @@ def restart(
         chosen = [c.id for c in scene.containers if c.service in names]
         context.progress.step(f"restarting {', '.join(names)}")
         context.engine.restart(chosen)
-        containers = wait_until_ready(
-            context, record.project, record.generation, record.services, timeout=timeout
-        )
+        try:
+            containers = wait_until_ready(
+                context, record.project, record.generation, record.services, timeout=timeout
+            )
+        except StackctlError as error:
+            keep_logs(context, record, look(context, record.project).containers, error)
+            raise
         verify(context, scene.facts, record.services, containers)
         finish(context, record, look(context, record.project))
         return names

@@ -9,7 +9,7 @@ from stackctl.core.changes import ServiceChange, changes
 from stackctl.core.convergence import standings
 from stackctl.core.deployment import Deployment
 from stackctl.core.documents import load
-from stackctl.core.errors import Interrupted, ServiceFailed, StackctlError
+from stackctl.core.errors import ServiceFailed, StackctlError
 from stackctl.core.facts import Container
 from stackctl.core.records import EnvironmentRecord
 from stackctl.ops.context import Context
@@ -18,12 +18,12 @@ from stackctl.ops.placing import Placed, place_environment, write_folder
 from stackctl.ops.preflight import preflight
 from stackctl.ops.preparing import Prepared
 from stackctl.ops.recording import begin, ended, finish
-from stackctl.ops.taking_down import made_since, take_down
+from stackctl.ops.taking_down import take_down
+from stackctl.ops.undoing import undo
 from stackctl.ops.verifying import verify
 from stackctl.ops.waiting import generation_of, wait_until_ready
 
 COMPOSE_SECONDS = 600.0
-LOG_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,7 @@ def _bring_up(
         deployment = write_folder(context, prepared, placed)
         containers, verified = _drive(context, scene, placed, deployment, options)
     except BaseException as error:
-        _undo(context, scene, placed, error)
+        undo(context, scene, placed.record, error)
         raise
     _remove_orphans(context, planned, containers)
     scene = look(context, prepared.project)
@@ -238,55 +238,6 @@ def _remove_orphans(
 ) -> None:
     gone = {change.service for change in planned if change.kind == "remove"}
     take_down(context, [c for c in containers if c.service in gone], ())
-
-
-def _undo(context: Context, before: Scene, placed: Placed, error: BaseException) -> None:
-    """Save the logs, then remove exactly what this call made; the record says what remains."""
-    record = placed.record
-    reason = str(error) or type(error).__name__
-    try:
-        after = look(context, record.project)
-        made = made_since(before.containers, after.containers)
-        networks = made_since(before.networks, after.networks)
-        _add_logs(context, record, [c for c in after.containers if c in made], error)
-        context.progress.step("undoing what this call made")
-        take_down(
-            context,
-            [container for container in after.containers if container in made],
-            [network for network in after.networks if network in networks],
-        )
-    except StackctlError as problem:
-        context.progress.warn(f"not everything could be undone: {problem}")
-        context.store.write(replace(record, warnings=(f"the last `up` failed: {reason}",)))
-        return
-    left = [container for container in before.containers if container.state == "running"]
-    if left and before.record is not None:
-        warning = f"the last `up` failed and was undone: {reason}"
-        kept = replace(before.record, placement=record.placement, document="", warnings=(warning,))
-        context.store.write(kept)
-    else:
-        ended(
-            context,
-            record,
-            "stopped" if isinstance(error, (KeyboardInterrupt, Interrupted)) else "failed",
-            reason,
-        )
-
-
-def _add_logs(
-    context: Context, record: EnvironmentRecord, made: list[Container], error: BaseException
-) -> None:
-    """Keep every new container's last lines on disk, and show the culprits' with the error."""
-    failed = {s.culprit for s in standings(record.services, made) if s.culprit}
-    shown = []
-    for container in made:
-        tail = context.engine.log_tail(container.id, 200)
-        path = context.store.write_log(record.project, container.service, tail)
-        if container.id in failed and tail:
-            lines = tail.rstrip().splitlines()[-LOG_LINES:]
-            shown.append("\n".join([f"last lines of `{container.service}` ({path}):", *lines]))
-    if shown and isinstance(error, StackctlError):
-        error.details = tuple(shown)
 
 
 def plan_words(planned: tuple[ServiceChange, ...]) -> dict[str, str]:

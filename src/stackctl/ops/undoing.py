@@ -1,0 +1,63 @@
+"""When `up` fails: logs are kept, exactly what it made is removed, the record says what remains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stackctl.core.convergence import standings
+from stackctl.core.errors import Interrupted, StackctlError
+from stackctl.core.facts import Container
+from stackctl.core.records import EnvironmentRecord
+from stackctl.ops.context import Context
+from stackctl.ops.looking import Scene, look
+from stackctl.ops.recording import ended
+from stackctl.ops.taking_down import made_since, take_down
+
+KEPT_LINES = 200
+SHOWN_LINES = 20
+
+
+def undo(context: Context, before: Scene, record: EnvironmentRecord, error: BaseException) -> None:
+    """Save the logs, then remove exactly what was made since `before`; the record says what remains."""
+    reason = str(error) or type(error).__name__
+    try:
+        _remove_new(context, before, record, error)
+    except StackctlError as problem:
+        context.progress.warn(f"not everything could be undone: {problem}")
+        context.store.write(replace(record, warnings=(f"the last `up` failed: {reason}",)))
+        return
+    left = [container for container in before.containers if container.state == "running"]
+    if left and before.record is not None:
+        warning = f"the last `up` failed and was undone: {reason}"
+        placement = record.placement
+        context.store.write(replace(before.record, placement=placement, document="", warnings=(warning,)))
+        return
+    by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
+    ended(context, record, "stopped" if by_hand else "failed", "interrupted" if by_hand else reason)
+
+
+def _remove_new(context: Context, before: Scene, record: EnvironmentRecord, error: BaseException) -> None:
+    after = look(context, record.project)
+    made = made_since(before.containers, after.containers)
+    containers = [container for container in after.containers if container in made]
+    networks = made_since(before.networks, after.networks)
+    keep_logs(context, record, containers, error)
+    context.progress.step("undoing what this call made")
+    take_down(context, containers, [network for network in after.networks if network in networks])
+
+
+def keep_logs(
+    context: Context, record: EnvironmentRecord, containers: Sequence[Container], error: BaseException
+) -> None:
+    """Keep every container's last lines on disk, and show those of the culprits with the error."""
+    culprits = {state.culprit for state in standings(record.services, containers) if state.culprit}
+    shown = []
+    for container in containers:
+        tail = context.engine.log_tail(container.id, KEPT_LINES)
+        path = context.store.write_log(record.project, container.service, tail)
+        lines = tail.rstrip().splitlines()[-SHOWN_LINES:]
+        if container.id in culprits and lines:
+            shown.append("\n".join([f"last lines of `{container.service}` ({path}):", *lines]))
+    if isinstance(error, StackctlError):
+        error.details = tuple(shown)
