@@ -214,6 +214,13 @@ def test_an_error_of_yaml_in_a_loop_shows_the_rendered_line() -> None:
     assert "w: {image: a, x: b: c}" in problem.message
 
 
+def test_every_problem_of_a_rendered_document_is_said_at_once() -> None:
+    error = refused(HEAD + "    {{ v }}: !odd 1\n    image: again\n    image: thrice\n", {"v": "key"})
+    assert [one.line for one in error.problems] == [4, 5, 6]
+    assert all(one.source == "templates/own/compose.yaml.j2" for one in error.problems)
+    assert "\U0010f5c0" not in error.message + "".join(map(str, error.problems))
+
+
 def test_too_much_output_is_refused() -> None:
     loop = (
         "{% for i in range(1000) %}{% for j in range(1000) %}    x{{ i }}: {{ j }}\n{% endfor %}{% endfor %}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stackctl.core.attachments import Shelf, attach, attach_secrets, secret_path
 from stackctl.core.documents import MAX_BYTES, load
-from stackctl.core.errors import StackFileError, TemplateError
+from stackctl.core.errors import Problem, StackFileError, TemplateError
 from stackctl.core.sandbox import Sandbox
 from stackctl.core.stack import TemplateFolder
 from stackctl.core.tokens import CLOSE, OPEN, Given, SecretText, Tokens
@@ -93,18 +93,25 @@ def _parse(text: str, sandbox: Sandbox, shop: Workshop, tokens: Tokens) -> dict[
     try:
         document = load(text, source=shop.folder.source).data
     except StackFileError as error:
-        first = error.problems[0]
-        rendered = "".join(text.splitlines()[first.line - 1 : first.line]) if first.line else ""
-        line = _origin_line(rendered, shop.folder.files[COMPOSE]) if rendered.strip() else 0
-        shown = "" if line else tokens.expand(rendered).strip()
-        reason = f"{first.message}, in the rendered `{shown[:120]}`" if shown else first.message
-        refusal = sandbox.refusal(COMPOSE, line, reason)
-        refusal.hint = first.hint
-        raise refusal from None
+        problems = [_in_template(one, text, sandbox, tokens) for one in error.problems]
+        if len(problems) == 1:
+            raise TemplateError(str(problems[0]), hint=problems[0].hint, problems=tuple(problems)) from None
+        message = f"`{problems[0].source}` renders to a document with {len(problems)} problems"
+        raise TemplateError(message, problems=tuple(problems)) from None
     services = document.get("services") if isinstance(document, dict) else None
     if not isinstance(services, dict) or not all(isinstance(one, dict) for one in services.values()):
         raise sandbox.refusal(COMPOSE, 0, "it does not render to a document with a mapping of `services`")
     return dict(document)
+
+
+def _in_template(problem: Problem, text: str, sandbox: Sandbox, tokens: Tokens) -> Problem:
+    """A problem of the rendered text as one of the template: its line there, or else the rendered line."""
+    rendered = "".join(text.splitlines()[problem.line - 1 : problem.line]) if problem.line else ""
+    line = _origin_line(rendered, sandbox.text(COMPOSE)) if rendered.strip() else 0
+    shown = "" if line else tokens.expand(rendered).strip()
+    message = tokens.expand(problem.message)
+    reason = f"{message}, in the rendered `{shown[:120]}`" if shown else message
+    return replace(sandbox.problem(COMPOSE, line, reason), hint=problem.hint)
 
 
 def _origin_line(rendered: str, template: str) -> int:

@@ -35,29 +35,21 @@ def render_stack(
         stack: The stack.
         folders: Template folders by name: `webapp`, `sidecars/postgres`.
         macros: Shipped macros, by path below `macros/`.
-        given: The `--set` words: `name` or `<sidecar>.<variable>` -> text.
+        given: The `--set` words, `name` or `<sidecar>.<variable>`.
         configured: Variables from the user's configuration, with names as in `given`.
         document: For a stack with compose files of its own: what they say, as one document.
 
     Raises:
-        StackFileError: Variables are unknown, missing or unfit, or a template's description is; all at once.
+        StackFileError: Variables or a template's description are wrong; all problems at once.
         TemplateError: A template could not be rendered.
     """
     from stackctl.core.assembly import Parts, assemble
 
     gathering = _Gathering(stack, folders, given, configured)
-    template = gathering.template(stack.template) if stack.template else None
-    brought = template.sidecars if template else {}
-    sidecars = [gathering.sidecar(*item) for item in merged_specs(stack.sidecars, brought).items()]
-    values = gathering.values(template, stack.variables if template else {}, "")
-    gathering.finish()
+    template, sidecars, values = gathering.gather()
+    used = {name: folders[name] for name in sorted(gathering.used)}
     parts = Parts(
-        stack=stack,
-        template=template,
-        values=values,
-        sidecars=tuple(sidecars),
-        folders={name: folders[name] for name in sorted(gathering.used)},
-        macros=macros,
+        stack=stack, template=template, values=values, sidecars=sidecars, folders=used, macros=macros
     )
     return assemble(parts, document or {})
 
@@ -73,6 +65,19 @@ class _Gathering:
     used: set[str] = field(default_factory=set)
     owners: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+
+    def gather(self) -> tuple[Template | None, tuple[Sidecar, ...], Values]:
+        """The stack's template, its sidecars, and the template's values.
+
+        Raises:
+            StackFileError: Something is wrong with them, all of it at once.
+        """
+        template = self.template(self.stack.template) if self.stack.template else None
+        specs = merged_specs(self.stack.sidecars, template.sidecars if template else {})
+        sidecars = tuple(self.sidecar(name, spec) for name, spec in specs.items())
+        values = self.values(template, self.stack.variables, "")
+        self.finish()
+        return template, sidecars, values
 
     def template(self, name: str, path: str = "template") -> Template | None:
         """The template of this name, read; None when it is not there or not right."""
@@ -94,7 +99,7 @@ class _Gathering:
         template = self.template(f"{FOLDER}{spec.template}", path) if spec.template else None
         if template and template.sidecar is None:
             self._wrong(path, f"`{spec.template}` is no sidecar template", "it declares no `sidecar:`")
-        values = self.values(template, spec.variables if template else {}, name)
+        values = self.values(template, spec.variables, name)
         return Sidecar(name=name, spec=spec, template=template, values=values)
 
     def values(self, template: Template | None, written: Mapping[str, Setting], owner: str) -> Values:

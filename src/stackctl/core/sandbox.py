@@ -192,13 +192,21 @@ class Sandbox:
             where, line = _place(error, name)
             raise self.refusal(where, line, _reason(error)) from None
 
+    def text(self, name: str) -> str:
+        """One of the texts as it was written; empty when there is none of that name."""
+        return self._texts.get(name, "")
+
     def refusal(self, name: str, line: int, reason: str) -> TemplateError:
-        """The error for a line of one of the texts, with the line itself."""
-        lines = _NEWLINE.split(self._texts.get(name, ""))
+        """The error for a line of one of the texts; line 0 is the whole."""
+        problem = self.problem(name, line, reason)
+        return TemplateError(str(problem), problems=(problem,))
+
+    def problem(self, name: str, line: int, reason: str) -> Problem:
+        """What is wrong with a line of one of the texts, with the line itself."""
+        lines = _NEWLINE.split(self.text(name))
         text = lines[line - 1].strip()[:120] if 0 < line <= len(lines) else ""
         message = f"{reason}, in `{text}`" if text else reason
-        problem = Problem(source=f"{self._source}/{name}", line=line, message=message)
-        return TemplateError(str(problem), problems=(problem,))
+        return Problem(source=f"{self._source}/{name}", line=line, message=message)
 
 
 def join_bounded(parts: Iterable[str]) -> str:

@@ -71,6 +71,8 @@ def escape(text: str) -> str:
 
 def escape_template(text: str) -> str:
     """A template's own text in which Compose interpolates the declared holes and nothing else."""
+    if "$" not in text:
+        return text
     parts, at = [], 0
     for hole in HOLE.finditer(text):
         parts += [escape(text[at : hole.start()]), hole[0]]
@@ -127,13 +129,15 @@ class Tokens:
     def _mapping(self, node: dict[str, Any], used: set[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for raw, value in node.items():
-            key = self._join(raw, str, str, used)
+            key = self._join(raw, str, str, used) if OPEN in raw else raw
             if key in found:
                 raise ValueError(f"the key `{key}` stands twice in one mapping")
             found[key] = self.fill(value, used)
         return found
 
     def _scalar(self, text: str, used: set[str]) -> Value:
+        if OPEN not in text:
+            return escape_template(text)
         whole = _TOKEN.fullmatch(text)
         if not whole:
             return self._join(text, escape_template, escape, used)
