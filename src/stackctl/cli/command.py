@@ -77,10 +77,14 @@ def command(name: str, *, runs: bool = False) -> Callable[[Callable[..., Any]], 
         @click.pass_context
         @wraps(function)
         def run(ctx: click.Context, /, *arguments: Any, **values: Any) -> Any:
+            from stackctl.cli.announcing import announce
             from stackctl.cli.session import Session
 
-            output = ctx.ensure_object(Output)
-            return function(Session(output), *arguments, **values)
+            session = Session(ctx.ensure_object(Output))
+            result = function(session, *arguments, **values)
+            announce(session)
+            session.output.finish()
+            return result
 
         made = click.command(name, cls=SharedCommand, context_settings=settings)
         return made(shared_options(run))

@@ -133,7 +133,7 @@ def list_command(session: Session, stacks: bool) -> None:
 def _data(session: Session, records: Sequence[EnvironmentRecord]) -> list[dict[str, object]]:
     from stackctl.ops.status import time_left
 
-    return [record_data(record, time_left(session.context, record)) for record in records]
+    return [record_data(record, time_left(session.clock, record)) for record in records]
 
 
 def _others(session: Session) -> dict[str, str]:
@@ -156,7 +156,7 @@ def _list_row(session: Session, record: EnvironmentRecord) -> tuple[str, ...]:
     from stackctl.ops.status import time_left
 
     age = session.clock.now().wall - record.created
-    life = left_words(time_left(session.context, record)) if record.phase in LIVE else NONE
+    life = left_words(time_left(session.clock, record)) if record.phase in LIVE else NONE
     return record.project, record.phase, show_duration(age), life, record.root
 
 

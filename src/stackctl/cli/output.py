@@ -32,6 +32,7 @@ class Output:
     home: str | None = None
     command: str = "stackctl"
     warnings: list[str] = field(default_factory=list)
+    envelope: dict[str, Any] = field(default_factory=dict)
     before_printing: Callable[[], None] | None = None
 
     @classmethod
@@ -68,9 +69,13 @@ class Output:
             self._echo(f"{self._painted('warning:', 'yellow')} {text}", err=True)
 
     def result(self, data: Any, *, ok: bool = True) -> None:
-        """The envelope of a command that succeeded; nothing unless `--json` was asked for."""
-        if self.json:
-            self._envelope(ok=ok, data=data, warnings=self.warnings)
+        """What the envelope of this command carries; it is printed by `finish`, with every warning."""
+        self.envelope = {"ok": ok, "data": data}
+
+    def finish(self) -> None:
+        """Print the envelope when `--json` was asked for."""
+        if self.json and self.envelope:
+            self._envelope(**self.envelope, warnings=self.warnings)
 
     def error(self, error: StackctlError, code: int) -> None:
         """What happened, where, and what to do next."""

@@ -7,8 +7,6 @@ from stackctl.core.units import show_duration, show_size
 from stackctl.ops.status import Usage
 
 NONE = "-"
-SOON = 3600.0
-"""Seconds before its end at which every command announces an environment's lifetime."""
 
 
 def pids_words(usage: Usage, asked: ServiceRecord) -> str:

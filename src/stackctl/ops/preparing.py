@@ -81,7 +81,15 @@ def read_sources(name: str, places: Places) -> Sources:
     Raises:
         UsageError: The stack, or one of its templates, is missing or wrong.
     """
-    found = find_stack(name, places)
+    return sources_of(find_stack(name, places), places)
+
+
+def sources_of(found: Found, places: Places) -> Sources:
+    """Read the text of a stack, which need not be on disk yet, and every template that it names.
+
+    Raises:
+        UsageError: The stack is wrong, or one of its templates is missing or wrong.
+    """
     stack = parse_stack(found.text, name=found.name, source=found.source)
     folders: dict[str, TemplateFolder] = {}
     if stack.template:
@@ -136,7 +144,15 @@ def prepare(
         UsageError: The stack or a template is wrong, all problems at once.
         PolicyError: The document asks for what policy refuses, all problems at once.
     """
-    sources = read_sources(request.name, places)
+    return prepare_sources(
+        read_sources(request.name, places), request, configuration=configuration, machine=machine
+    )
+
+
+def prepare_sources(
+    sources: Sources, request: Request, *, configuration: Configuration, machine: MachinePolicy
+) -> Prepared:
+    """From what was read to the bounded document; raises as `prepare`."""
     rendered = render(sources, request, configuration)
     rules, watchdogs = rules_for(sources, rendered, request, configuration, machine)
     bounded = bound(rendered.document, rules)

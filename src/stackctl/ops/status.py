@@ -11,6 +11,7 @@ from stackctl.core.facts import Container, Reading
 from stackctl.core.records import EnvironmentRecord, ServiceRecord
 from stackctl.ops.context import Context
 from stackctl.ops.looking import look
+from stackctl.ops.protocols import Clock
 from stackctl.ops.reaching import Address, addresses, masks
 
 CPU_WINDOW = 0.15
@@ -92,15 +93,15 @@ def status(context: Context, project: str, *, usage: bool = True) -> Environment
     return EnvironmentView(
         record=record,
         services=services,
-        left=time_left(context, record),
+        left=time_left(context.clock, record),
         healthy=record.phase == "running" and all(state.standing == "ready" for state in states),
         strangers=scene.strangers,
     )
 
 
-def time_left(context: Context, record: EnvironmentRecord) -> float:
+def time_left(clock: Clock, record: EnvironmentRecord) -> float:
     """Seconds of an environment's lifetime that are left, suspended time counted."""
-    now = context.clock.now()
+    now = clock.now()
     return record.deadline.left(wall=now.wall, boottime=now.boottime, boot=now.boot)
 
 

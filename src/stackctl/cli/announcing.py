@@ -1,0 +1,36 @@
+"""What every command says at its end: lifetimes that are over, or soon will be."""
+
+from __future__ import annotations
+
+from stackctl.cli.session import Session
+from stackctl.cli.words import named
+from stackctl.core.errors import StackctlError
+from stackctl.core.records import LIVE
+from stackctl.core.units import show_duration
+
+SOON = 3600.0
+"""Seconds before its end at which a lifetime is announced; half of a lifetime shorter than two hours."""
+
+
+def announce(session: Session) -> None:
+    """Warn of each environment whose lifetime is over or ends within the hour; only where state was read."""
+    from stackctl.ops.status import time_left
+
+    if "store" not in vars(session):
+        return
+    try:
+        records = [record for record in session.store.records() if record.phase in LIVE]
+    except StackctlError:
+        return
+    for record in records:
+        left = time_left(session.clock, record)
+        if left <= 0:
+            over = show_duration(-left)
+            session.output.warn(
+                f"the lifetime of `{named(record)}` is over since {over}: `stackctl down {named(record)}` "
+                f"ends it, `stackctl extend {named(record)}` lets it live"
+            )
+        elif left < min(SOON, record.lifetime / 2):
+            session.output.warn(
+                f"`{named(record)}` has {show_duration(left)} left; `stackctl extend {named(record)}` gives more"
+            )
