@@ -1,0 +1,212 @@
+"""Completion as a shell asks for it: the right words, quickly, and never anything else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commandline import Cli
+
+from stackctl.cli.completion import SHELLS, WORDS, read_words
+from stackctl.cli.main import COMMANDS
+from stackctl.core.names import project_name
+from stackctl.core.records import Deadline, EnvironmentRecord, ServiceRecord
+from stackctl.state.home import open_home
+from stackctl.state.store import FileStore
+
+SLOW = ("yaml", "jinja2", "rich", "python_on_whales", "pydantic", "psutil")
+SERVICE = ServiceRecord(pids=1, memory=1, swap=1, cpus=1)
+
+Complete = Callable[..., list[str]]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """A checkout with the stack `shop`, of which two instances are up; the stack `old` is up elsewhere."""
+    checkout = tmp_path / "checkout"
+    (checkout / ".git").mkdir(parents=True)
+    command = Cli(home=tmp_path / "home", checkout=checkout)
+    command.stack("shop", "template: hello\n")
+    command.template("house")
+    store = FileStore(open_home(command.home))
+    for stack, root, instance in (("shop", checkout, ""), ("shop", checkout, "two"), ("old", "/gone", "")):
+        store.write(record(store, stack, str(root), instance))
+    return command
+
+
+def record(store: FileStore, stack: str, root: str, instance: str) -> EnvironmentRecord:
+    return EnvironmentRecord(
+        project=project_name(stack, root, instance),
+        stack=stack,
+        instance=instance,
+        generation="g",
+        phase="running",
+        root=root,
+        engine="e",
+        home=store.identity,
+        user=os.getuid(),
+        created=1.0,
+        lifetime=60.0,
+        deadline=Deadline(wall=1.0, boottime=1.0, boot="b"),
+        services={"web": SERVICE, "db": SERVICE},
+    )
+
+
+@pytest.fixture
+def in_bash(cli: Cli, tmp_path: Path) -> Complete:
+    """What bash offers after these words, the last of them begun; by the script that we print."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "stackctl"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m stackctl "$@"\n')
+    program.chmod(0o755)
+    loaded = 'eval "$(stackctl completion bash)"\n'
+    asked = 'COMP_WORDS=(stackctl "$@"); COMP_CWORD=$#; _stackctl_completion stackctl; '
+    shown = 'printf "%s\\n" "${COMPREPLY[@]}"'
+
+    def complete(*words: str, cwd: Path | None = None) -> list[str]:
+        done = subprocess.run(
+            ["bash", "-c", loaded + asked + shown, "bash", *words],
+            env=cli.environment(PATH=f"{folder}:{os.environ['PATH']}"),
+            cwd=cwd or cli.checkout,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return [line for line in done.stdout.splitlines() if line]
+
+    return complete
+
+
+def test_commands(in_bash: Complete) -> None:
+    assert in_bash("") == list(COMMANDS)
+    assert in_bash("do") == ["down", "doctor"]
+    assert in_bash("nothing-like-it") == []
+
+
+def test_options(in_bash: Complete) -> None:
+    assert "--home" in in_bash("--")
+    assert in_bash("completion", "--j") == ["--json"]
+
+
+def test_stacks_of_the_checkout_and_shipped_ones(in_bash: Complete) -> None:
+    assert in_bash("up", "") == ["shop", "hello", "myenv", "webapp"]
+    assert in_bash("up", "sh") == ["shop"]
+    assert in_bash("up", "shop", "") == []
+
+
+def test_environments_by_stack_here_and_by_project_elsewhere(in_bash: Complete, cli: Cli) -> None:
+    two, old = project_name("shop", str(cli.checkout), "two"), project_name("old", "/gone")
+    assert set(in_bash("down", "")) == {"shop", two, old}
+    assert set(in_bash("status", "shop")) == {"shop", two}
+    assert in_bash("down", "o") == [old]
+
+
+def test_every_name_offered_means_an_environment(in_bash: Complete, cli: Cli) -> None:
+    for name in in_bash("env", ""):
+        assert cli("extend", name, "no-time").err.startswith("error: TIME")
+
+
+def test_options_before_a_word_do_not_hide_it(in_bash: Complete, cli: Cli) -> None:
+    elsewhere = str(cli.home.parent / "nothing")
+    assert set(in_bash("down", "--instance", "two", "shop")) == {
+        "shop",
+        project_name("shop", str(cli.checkout)),
+    }
+    assert in_bash("--home", elsewhere, "down", "") == []
+    assert in_bash("-q", "up", "--lifetime", "1h", "sh") == ["shop"]
+    assert in_bash("down", "--", "shop") == in_bash("down", "shop")
+
+
+def test_services_of_the_environment_named(in_bash: Complete, cli: Cli) -> None:
+    assert in_bash("logs", "shop", "") == ["web", "db"]
+    assert in_bash("logs", "shop", "web", "") == ["db"]
+    assert in_bash("exec", "-T", project_name("old", "/gone"), "w") == ["web"]
+    assert in_bash("url", "shop", "w") == ["web"]
+    assert in_bash("logs", "nothing", "") == []
+
+
+def test_templates(in_bash: Complete) -> None:
+    assert in_bash("templates", "") == ["house", "hello", "sidecars/postgres", "sidecars/redis", "webapp"]
+    assert in_bash("new", "mine", "--template", "h") == ["house", "hello"]
+
+
+def test_somebody_elses_words_are_left_alone(in_bash: Complete) -> None:
+    assert in_bash("exec", "shop", "web", "--") == []
+    assert in_bash("with", "shop", "--", "--j") == []
+
+
+def test_damage_is_silent(in_bash: Complete, cli: Cli) -> None:
+    shutil.rmtree(cli.home)
+    cli.home.write_text("no folder")
+    assert in_bash("down", "") == []
+    assert in_bash("no-command", "--x") == []
+
+
+def test_asking_makes_nothing(cli: Cli, in_bash: Complete) -> None:
+    shutil.rmtree(cli.home)
+    assert in_bash("down", "") == []
+    assert not cli.home.exists()
+
+
+@pytest.mark.parametrize("words", ["down ", "logs shop ", "up ", "templates ", "-q d"])
+def test_nothing_slow_is_loaded(cli: Cli, words: str) -> None:
+    count = len(words.split(" "))
+    code = (
+        "import sys; from stackctl.cli.door import run; code = run([]); "
+        f"print(code, *(name for name in {SLOW} if name in sys.modules), file=sys.stderr)"
+    )
+    env = cli.environment(
+        COMP_WORDS=f"stackctl {words}", COMP_CWORD=str(count), _STACKCTL_COMPLETE="bash_complete"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=cli.checkout, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.startswith("plain,")
+    assert done.stderr.split() == ["0"]
+
+
+def test_every_command_says_what_its_words_are() -> None:
+    assert set(WORDS) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_scripts_are_in_their_shells_language(cli: Cli, shell: str) -> None:
+    text = cli("completion", shell).ok().out
+    assert f"_STACKCTL_COMPLETE={shell}_complete" in text
+    program = shutil.which(shell)
+    if program:
+        checked = subprocess.run([program, "-n"], input=text, capture_output=True, text=True, timeout=60)
+        assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_the_shell_is_found_by_its_variable(cli: Cli) -> None:
+    assert "compdef" in cli("completion", SHELL="/usr/bin/zsh").ok().out
+    assert cli("completion", "bash", "--json").ok().data["script"].startswith("_stackctl_completion()")
+
+
+@pytest.mark.parametrize("words", [["tcsh"], []])
+def test_a_shell_without_a_script_is_an_error(cli: Cli, words: list[str]) -> None:
+    done = cli("completion", *words, SHELL="/bin/tcsh")
+    assert done.code == 2
+    assert "hint: name one of bash, zsh, fish" in done.err
+
+
+@pytest.mark.parametrize("instruction", ["", "csh_complete", "bash_wrong", "_"])
+def test_an_instruction_that_makes_no_sense_is_silent(cli: Cli, instruction: str) -> None:
+    done = cli(_STACKCTL_COMPLETE=instruction)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_options_are_told_from_words() -> None:
+    typed = read_words(["--home=/x", "logs", "--tail", "5", "-f", "shop"])
+    assert typed.words == ["logs", "shop"]
+    assert typed.options == {"--home": "/x", "--tail": "5"}
+    assert read_words(["new", "shop", "--template"]).pending == "--template"
+    assert read_words(["exec", "-u", "me", "shop", "web", "-x"]).words == ["exec", "shop", "web", "-x"]
