@@ -458,6 +458,14 @@ def test_all_problems_at_once_each_with_path_reason_and_line():
     assert problems(given, rules(lines=lines)) == caught.value.problems
 
 
+def test_what_is_copied_into_a_container_does_not_fit_a_read_only_one():
+    for top in ({"configs": {"c": {"content": "x"}}}, {"secrets": {"c": {"environment": "X"}}}):
+        key = next(iter(top))
+        assert refused(top, read_only=True, **{key: ["c"]}) == [f"services.web.{key}[0]"]
+        assert not refused(top, **{key: ["c"]})
+    assert not refused({"configs": {"c": {"file": "./c"}}}, read_only=True, configs=["c"])
+
+
 # limits
 
 

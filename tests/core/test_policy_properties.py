@@ -158,7 +158,7 @@ def test_a_bounded_document_is_a_fixed_point(document, rules):
         assert bound(once, rules).document == once
 
 
-@settings(SLOWLY, max_examples=300)
+@settings(SLOWLY, max_examples=max(300, settings.default.max_examples))
 @given(st.dictionaries(st.sampled_from(sorted(SERVICE)), JSON, max_size=3), st.booleans(), st.booleans())
 def test_no_value_of_any_key_gives_a_traceback_or_escapes_its_bounds(service, hardened, everything):
     words = tuple(ALLOW) if everything else ()
@@ -171,7 +171,7 @@ def test_no_value_of_any_key_gives_a_traceback_or_escapes_its_bounds(service, ha
     assert bound(result.document, rules).document == result.document
 
 
-@settings(SLOWLY, max_examples=100)
+@SLOWLY
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -26,9 +26,21 @@ def judge_grants(key: str) -> Callable[[Case, Any], Any]:
             source = entry.get("source") if isinstance(entry, dict) else entry
             if not isinstance(declared, dict) or str(source) not in declared:
                 case.refuse(f"{key}{place}", f"`{source}` is not declared under `{key}:` at the top")
+            elif _copied(declared[str(source)]) and _read_only(case):
+                message = f"`{source}` is copied into the container, and a `read_only` one takes no copy"
+                case.refuse(f"{key}{place}", message, "give it as a `file:`, which is mounted")
         return value
 
     return judge
+
+
+def _copied(section: Any) -> bool:
+    """Whether Compose copies a secret or config into the container once it is made; files it mounts."""
+    return isinstance(section, dict) and bool({"content", "environment"} & set(section))
+
+
+def _read_only(case: Case) -> bool:
+    return not says_no(services_of(case.document)[case.name].get("read_only"))
 
 
 def judge_networks(case: Case, value: Any) -> Any:
