@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from templating import HEAD, folder, render
 
 from stackctl.core.errors import Problem, StackctlError, StackFileError, TemplateError
 from stackctl.core.limits import Setting
 from stackctl.core.render import render_stack
 from stackctl.core.stack import Rendered, SidecarSpec, Stack
+from templating import HEAD, folder, render
 
 STORE = folder(
     "store",

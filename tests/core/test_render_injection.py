@@ -9,67 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from templating import render
 
 from stackctl.core.documents import dump, load
 from stackctl.core.errors import StackctlError, TemplateError
+from templating import NASTY, render
 
-NASTY = (
-    "\n    privileged: true",
-    "x\nservices: {evil: {image: evil}}",
-    "a: b",
-    "- a",
-    "# no comment",
-    "a # no comment",
-    '"',
-    "'",
-    "\\",
-    "&a",
-    "*a",
-    "<<",
-    "!!python/object/apply:os.system [id]",
-    "!!binary aGk=",
-    "{{ 7 * 7 }}",
-    "{% raw %}",
-    "{# #}",
-    "${X}",
-    "$X",
-    "$$",
-    "$",
-    "${STACKCTL_SECRETS:?}",
-    "${STACKCTL_CPUS_WEB:-9}",
-    "\ttab",
-    "a\tb",
-    "|",
-    ">",
-    "%YAML 1.1",
-    "---",
-    "...",
-    "a\n---\nb",
-    "\u2028",
-    "\u2029x",
-    "\x85",
-    "\ufeff",
-    "no",
-    "null",
-    "~",
-    "1_000",
-    "0x10",
-    "22:22",
-    "2026-01-01",
-    "1e3",
-    ".inf",
-    "[]",
-    "{}",
-    "",
-    " ",
-    " lead",
-    "trail ",
-    "trail:",
-    "x" * 20_000,
-    "\U0001f40b",
-    "/run/secrets/other",
-)
 TEMPLATE = """\
 {% macro service(name, value) %}
   {{ name }}:

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,19 +20,23 @@ from shipped import bounded
 from stackctl.core.documents import dump
 from stackctl.core.holes import data_hole, find_holes, hole_name, port_hole, user_hole
 from stackctl.core.stack import Rendered
+from templating import NASTY, render
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 
 PASSWORD = 'p"w\\d $x%'
 
 
+GREETING = "x\nPAGE\n$(id) `id` ${STACKCTL_FILES:?} '\" \\ <b>"
+
+
 class Environment:
     """One stack in a folder of its own, its holes filled by hand."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, given: Mapping[str, str] | None = None) -> None:
         self.project = f"st-{name}-{uuid.uuid4().hex[:8]}"
         self.folder = folder
-        self.rendered, one = bounded(name)
+        self.rendered, one = bounded(name, given)
         self.document = one.document
         # A container's user must get at its secrets and data: the folders above are ours, but not closed
         for part in ("files", "secrets", "data"):
@@ -117,11 +122,11 @@ def free_subnet() -> str:
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Environment]]:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Environment]]:
     started: list[Environment] = []
 
-    def run(name: str) -> Environment:
-        environment = Environment(name, tmp_path_factory.mktemp(name))
+    def run(name: str, given: Mapping[str, str] | None = None) -> Environment:
+        environment = Environment(name, tmp_path_factory.mktemp(name), given)
         started.append(environment)
         environment.compose("up", "-d", "--wait")
         return environment
@@ -132,18 +137,53 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
 
 @pytest.fixture(scope="module")
-def myenv(start: Callable[[str], Environment]) -> Environment:
+def myenv(start: Callable[..., Environment]) -> Environment:
     return start("myenv")
 
 
-def test_hello_shows_its_own_limits_and_keeps_counting(start: Callable[[str], Environment]) -> None:
-    hello = start("hello")
+SERVICE = """\
+  s{number}:
+    image: busybox:1.35
+    environment: {{A: '{{{{ v{number} }}}}'}}
+    command: [sh, '{{{{ v{number} }}}}']
+    labels: {{a: 'x{{{{ v{number} }}}}y'}}
+"""
+
+
+def test_compose_reads_every_value_back(tmp_path: Path) -> None:
+    numbered = {f"v{number}": value for number, value in enumerate(NASTY)}
+    text = "services:\n" + "".join(SERVICE.format(number=number) for number in range(len(NASTY)))
+    made = render(text, {name: {"type": "string"} for name in numbered}, numbered)
+    (tmp_path / "compose.yaml").write_text(dump(made.document))
+    argv = [
+        "docker",
+        "compose",
+        "-p",
+        "x",
+        "-f",
+        str(tmp_path / "compose.yaml"),
+        "config",
+        "--format",
+        "json",
+    ]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    for number, value in enumerate(NASTY):
+        one = services[f"s{number}"]
+        back = (one["environment"]["A"], one["command"][1], one["labels"]["a"])
+        # `config` writes what could be run again, so a plain dollar sign is doubled in it
+        assert tuple(text.replace("$$", "$") for text in back) == (value, value, f"x{value}y")
+
+
+def test_hello_shows_its_own_limits_and_keeps_counting(start: Callable[..., Environment]) -> None:
+    hello = start("hello", {"greeting": GREETING})
     page = hello.get("web", 8080)
     assert 'id="pids">32<' in page
     assert 'id="memory">64 MiB<' in page
     assert 'id="cpus">0.5<' in page
     assert 'id="visits">1<' in page
-    assert "<h1>Hello from stackctl</h1>" in page
+    assert f"<h1>{escape(GREETING)}</h1>" in page
     hello.compose("down")
     hello.compose("up", "-d", "--wait")
     assert 'id="visits">2<' in hello.get("web", 8080)
