@@ -80,7 +80,7 @@ def test_wrong_permissions_links_and_strangers_are_put_right(store: FileStore, t
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("p")
-    wanted = {"a/one": "1", "two": "2"}
+    wanted = {"a/one": "1", "two": "2", "three": "3"}
     store.write_files(PROJECT, wanted)
     root = store.folder(PROJECT) / "files"
     (root / "a/one").unlink()
@@ -89,7 +89,9 @@ def test_wrong_permissions_links_and_strangers_are_put_right(store: FileStore, t
     (root / "two").unlink()
     (root / "two").symlink_to(outside / "precious")
     (root / "stray").symlink_to(outside)
+    (root / "three").chmod(0o600)
     store.write_files(PROJECT, wanted)
+    assert stat.S_IMODE((root / "three").stat().st_mode) == 0o444
     assert tree(store) == wanted
     assert not any(path.is_symlink() for path in root.rglob("*"))
     assert [path.name for path in outside.iterdir()] == ["precious"]
@@ -134,7 +136,8 @@ def test_files_that_cannot_be_are_refused_and_the_old_ones_stay(
     store.write_files(PROJECT, {"old": "o"})
     with pytest.raises(StateError):
         store.write_files(PROJECT, files)
-    assert tree(store).get("old") == "o"
+    assert tree(store) == {"old": "o"}
+    assert [path.name for path in (store.folder(PROJECT) / "files").iterdir()] == ["old"]
 
 
 def test_a_link_in_place_of_the_tree_is_refused(store: FileStore, tmp_path: Path) -> None:

@@ -28,12 +28,15 @@ def test_everything_of_it_is_gone_and_nothing_else(store: FileStore, record: Env
     near = store.folder("myenv-0a1b2c-x")
     near.mkdir()
     (near / "precious").touch()
+    thrown_away = store.home / "trash" / f"{near.name}.0"
+    thrown_away.mkdir(parents=True)
     with store.lock(PROJECT, command="stackctl purge myenv"):
         store.purge(PROJECT)
     assert not store.folder(PROJECT).exists()
     assert store.trash_left(PROJECT) is None
     assert list(store.records()) == []
     assert (near / "precious").exists()
+    assert thrown_away.exists()
     assert (store.home / "locks" / PROJECT).exists()
     store.purge(PROJECT)
 

@@ -105,22 +105,14 @@ def _try(path: Path) -> int | None:
 
 
 def _locked(descriptor: int, path: Path) -> bool:
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise StateError(f"the lock `{path}` is not a regular file", hint="move it out of the way")
     with refused("take the lock", path):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        return _still_there(found, path)
-
-
-def _still_there(found: os.stat_result, path: Path) -> bool:
-    # Who removed the file by hand must not make two holders: a lock on a file without a name is none.
-    with suppress(FileNotFoundError):
-        return os.path.samestat(found, path.lstat())
-    return False
+    return True
 
 
 def _write_note(descriptor: int, command: str) -> None:
