@@ -69,10 +69,11 @@ def test_stderr_is_kept_to_its_end_and_stdout_is_bounded(
         process.run(["head", "-c", "3000000", "/dev/zero"], timeout=10, env=environ)
 
 
-def test_the_whole_tree_ends_with_the_bound(environ: Mapping[str, str], tmp_path: Path) -> None:
-    """A grandchild in another session that ignores TERM is found as well."""
+@pytest.mark.parametrize("trap", ["trap '' TERM", ":"])
+def test_the_whole_tree_ends_with_the_bound(environ: Mapping[str, str], tmp_path: Path, trap: str) -> None:
+    """A grandchild in another session that ignores TERM is found as well, also when its parent is gone."""
     pids = tmp_path / "pids"
-    tree = f"""trap '' TERM
+    tree = f"""{trap}
         setsid sh -c "trap '' TERM; echo \\$\\$ >> {pids}; while :; do sleep 1; done" &
         echo $$ >> {pids}; while :; do sleep 1; done"""
     began = time.monotonic()
@@ -82,6 +83,15 @@ def test_the_whole_tree_ends_with_the_bound(environ: Mapping[str, str], tmp_path
     found = [int(pid) for pid in pids.read_text().split()]
     assert len(found) == 2
     assert _until(lambda: not any(_alive(pid) for pid in found))
+
+
+def test_an_orphan_of_the_tree_ends_too(environ: Mapping[str, str], tmp_path: Path) -> None:
+    """Its parent ended long before, so only the session still tells whose it is."""
+    pid = tmp_path / "pid"
+    orphan = f"(sh -c 'echo $$ > {pid}; while :; do sleep 1; done' &); while :; do sleep 1; done"
+    with pytest.raises(TimedOut):
+        process.run(["sh", "-c", orphan], timeout=1, env=environ)
+    assert not _alive(int(pid.read_text()))
 
 
 def test_what_a_child_leaves_behind_holds_nothing_up(environ: Mapping[str, str]) -> None:
