@@ -13,11 +13,18 @@ scripts/venv.sh made here, .cache, build, dist and Python's compiled files. Says
 USAGE
 }
 
+# Other checkouts may run a hello of their own
+demo_stands() {
+  .venv/bin/stackctl list --json 2>/dev/null | .venv/bin/python -c '
+import json, sys
+listed = json.load(sys.stdin)["data"]["environments"]
+mine = [one for one in listed if one["stack"] == "hello" and one["root"] == sys.argv[1]]
+sys.exit(not any(one["ended"] is None for one in mine))' "$(pwd -P)" 2>/dev/null
+}
+
 take_demo_down() {
-  stackctl=.venv/bin/stackctl
-  [ -x "$stackctl" ] || return 0
-  "$stackctl" list --json 2>/dev/null | grep -q '"hello"' || return 0
-  "$stackctl" down hello || {
+  [ -x .venv/bin/stackctl ] && demo_stands || return 0
+  .venv/bin/stackctl down hello || {
     echo 'error: the demo could not be taken down; nothing was removed' >&2
     echo 'hint: see: .venv/bin/stackctl status hello' >&2
     exit 1

@@ -73,12 +73,13 @@ say_what_next() {
 
 It runs, and its limits are in force. What to type next:
 
-  export PATH="$root/.venv/bin:\$PATH"    # so that stackctl is found in this shell
-  stackctl list                    # what runs, and for how long still
-  stackctl logs hello              # what it said
-  stackctl limits hello            # what it may use, and where each number comes from
-  stackctl down hello              # end it; its data stays
-  stackctl new --help              # make a stack of your own
+  export PATH="$root/.venv/bin:\$PATH"
+
+  stackctl list            # what runs, and for how long still (the line above lets this shell find stackctl)
+  stackctl logs hello      # what it said
+  stackctl limits hello    # what it may use, and where each number comes from
+  stackctl down hello      # end it; its data stays
+  stackctl new --help      # make a stack of your own
 
 To undo: stackctl purge hello deletes its data, make clean removes .venv and says how to remove the rest.
 TEXT

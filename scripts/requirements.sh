@@ -10,8 +10,8 @@ usage() {
 usage: scripts/requirements.sh [--upgrade | --help]
 
 Resolves the dependencies and groups of pyproject.toml for Python 3.10 to 3.13 on every system, and
-writes runtime.txt, build.txt, dev.txt and resolver.txt in requirements/. Pins that still fit stay as
-they are. No index is named in the files: pip takes it from the machine's own configuration.
+writes runtime.txt, build.txt, test.txt, dev.txt and resolver.txt in requirements/. Pins that still fit
+stay as they are. No index is named in the files: pip takes it from the machine's own configuration.
 
   --upgrade  move every pin to the newest release that fits
 USAGE
@@ -45,7 +45,8 @@ main() {
   scripts/venv.sh --without-stackctl .venv-resolver resolver
   resolve runtime pyproject.toml
   resolve build --group build
-  resolve dev pyproject.toml --group dev --constraints requirements/runtime.txt --constraints requirements/build.txt
+  resolve test pyproject.toml --group test --constraints requirements/runtime.txt --constraints requirements/build.txt
+  resolve dev pyproject.toml --group dev --constraints requirements/test.txt
   resolve resolver --group resolver
 }
 

@@ -63,7 +63,13 @@ pytest() {
 }
 
 core() {
-  pytest "core, Python $("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" "$1" -m 'not slow and not engine'
+  python=$1
+  shift
+  pytest "core, Python $(version_of "$python")" "$python" -m 'not slow and not engine' "$@"
+}
+
+version_of() {
+  "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 }
 
 engine() {
@@ -74,8 +80,9 @@ engine() {
   fi
 }
 
+# What tests/install tests is shell, whatever the Python
 other_pythons() {
-  used=$(.venv-dev/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  used=$(version_of .venv-dev/bin/python)
   found=$(scripts/pythons.sh)
   for version in 3.10 3.11 3.12 3.13; do
     path=$(printf '%s\n' "$found" | sed -n "s/^$version //p")
@@ -85,8 +92,8 @@ other_pythons() {
       say "Python $version was not found here: core was not run on it"
       timings="$timings    -  $(printf '%-46s' "core, Python $version") not found here
 "
-    elif timed "environment .venv-$version" scripts/venv.sh --python "$path" --editable ".venv-$version" dev; then
-      core ".venv-$version/bin/python"
+    elif timed "environment .venv-$version" scripts/venv.sh --python "$path" --editable ".venv-$version" test; then
+      core ".venv-$version/bin/python" --ignore tests/install
     fi
   done
 }

@@ -149,6 +149,7 @@ pip() {
   quietly "$folder/bin/python" -m pip --disable-pip-version-check --no-input install --no-warn-script-location "$@"
 }
 
+# For what is only tested here, Python compiles the few modules that it imports
 make_folder() {
   require_ours
   say "making ${folder#"$root"/} with $("$python" -V 2>&1): packages of $names"
@@ -159,7 +160,7 @@ make_folder() {
   for file in $files; do
     set -- "$@" -r "$root/$file"
   done
-  pip --require-hashes "$@"
+  pip --require-hashes ${editable:+--no-compile} "$@"
   printf '%s\n' "$made_from" >"$folder/$marker/made-from"
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OUR_SCRIPTS = ["bench", "clean", "demo", "lint", "pythons", "requirements", "test", "venv"]
-PINNED = ["runtime", "build", "dev", "resolver"]
+PINNED = ["runtime", "build", "test", "dev", "resolver"]
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -163,15 +164,14 @@ class TestRequirements:
         pins = {
             name: set(
                 re.findall(
-                    r"^[a-z0-9-]+==[^\\\n]+",
+                    r"^[a-z0-9-]+==[^ ]+",
                     (ROOT / "requirements" / f"{name}.txt").read_text(),
                     re.MULTILINE,
                 )
             )
             for name in PINNED
         }
-        assert pins["runtime"] <= pins["dev"]
-        assert pins["build"] <= pins["dev"]
+        assert pins["runtime"] | pins["build"] <= pins["test"] <= pins["dev"]
 
     def test_every_dependency_is_there(self) -> None:
         block = re.search(
@@ -203,15 +203,29 @@ class TestClean:
         assert {path for path in copy.rglob("*") if path.is_file()} == before | set(theirs)
         assert "scripts/images.sh --clean" in answer.stdout
 
-    def test_nothing_is_removed_while_the_demo_cannot_be_taken_down(self, copy: Path) -> None:
-        program(
-            copy / ".venv/bin/stackctl", 'case $1 in list) echo \'[{"stack": "hello"}]\' ;; *) exit 4 ;; esac'
-        )
+    def environment(self, copy: Path, root: Path, ended: object = None) -> None:
+        """A `.venv` whose stackctl lists one `hello` of that root, and cannot take it down."""
+        listed = {"data": {"environments": [{"stack": "hello", "root": str(root), "ended": ended}]}}
+        (copy / "listed.json").write_text(json.dumps(listed))
+        program(copy / ".venv/bin/stackctl", f"case $1 in list) cat {copy}/listed.json ;; *) exit 4 ;; esac")
+        (copy / ".venv/bin/python").symlink_to(sys.executable)
         (copy / ".venv" / "made-by-stackctl").mkdir()
+
+    def test_nothing_is_removed_while_the_demo_cannot_be_taken_down(self, copy: Path) -> None:
+        self.environment(copy, root=copy)
         answer = run("make", "clean", cwd=copy)
         assert answer.returncode != 0
         assert "could not be taken down" in answer.stderr
         assert (copy / ".venv").exists()
+
+    def test_a_demo_of_another_checkout_is_left_alone(self, copy: Path, tmp_path: Path) -> None:
+        self.environment(copy, root=tmp_path / "elsewhere")
+        assert run("make", "clean", cwd=copy).returncode == 0
+        assert not (copy / ".venv").exists()
+
+    def test_a_demo_that_has_ended_needs_no_taking_down(self, copy: Path) -> None:
+        self.environment(copy, root=copy, ended={"reason": "down"})
+        assert run("make", "clean", cwd=copy).returncode == 0
 
 
 class TestContinuousIntegration:
