@@ -171,6 +171,18 @@ except StateError as error:
     assert "free some space or inodes" in hint
 
 
+@pytest.mark.parametrize(("kind", "usable"), [("nfs4", False), ("cifs", False), ("9p", True), ("ext4", True)])
+def test_a_disk_that_several_hosts_write_is_refused(tmp_path: Path, kind: str, usable: bool) -> None:
+    device = tmp_path.stat().st_dev
+    table = tmp_path / "mountinfo"
+    table.write_text(f"2 1 {os.major(device)}:{os.minor(device)} / /n rw,relatime shared:7 - {kind} s:/ rw\n")
+    if usable:
+        assert open_home(tmp_path / "home", table).path == tmp_path / "home"
+    else:
+        with pytest.raises(StateError, match=f"is on {kind}"):
+            open_home(tmp_path / "home", table)
+
+
 def test_the_file_system_is_read_from_the_table_of_mounts(tmp_path: Path) -> None:
     device = tmp_path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"

@@ -1,6 +1,7 @@
 """Secrets are made once, follow their files, and nobody else can read them."""
 
 import stat
+import traceback
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,13 @@ def test_a_name_that_leads_elsewhere_is_refused(store: FileStore, name: str) -> 
         store.write_secret_text(PROJECT, name, "x")
     with pytest.raises(StateError, match="cannot be the name of a file"):
         store.write_log(PROJECT, f"{name}/", "x")
+
+
+def test_a_text_that_is_not_unicode_is_refused_without_being_shown(store: FileStore) -> None:
+    text = "can" + "ary\udcff"
+    with pytest.raises(StateError, match=r"text of 'web\.env' is not Unicode") as caught:
+        store.write_secret_text(PROJECT, "web.env", text)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_logs_and_incidents_are_kept_privately(store: FileStore) -> None:

@@ -19,7 +19,7 @@ from stackctl.state.atomic import (
     temporary_name,
     write_changed,
 )
-from stackctl.state.failures import refused
+from stackctl.state.failures import encode_text, refused
 from stackctl.state.folders import make_folder
 
 DOCUMENT = "compose.yaml"
@@ -44,8 +44,8 @@ def write_document(folder: Path, compose_text: str, placement_text: str) -> Depl
         StateError: The file system refused; each file is either the old one or the new one.
     """
     files = deployment(folder)
-    write_changed(files.placement, _bytes(PLACEMENT, placement_text))
-    write_changed(files.document, _bytes(DOCUMENT, compose_text))
+    write_changed(files.placement, encode_text(placement_text, PLACEMENT))
+    write_changed(files.document, encode_text(compose_text, DOCUMENT))
     return files
 
 
@@ -62,7 +62,7 @@ def files_digest(files: Mapping[str, str], below: str = "") -> str:
     digest = sha256()
     for path, text in sorted(files.items()):
         if not below or path == below or path.startswith(f"{below}/"):
-            for part in (path.encode(errors="backslashreplace"), _bytes(path, text)):
+            for part in (path.encode(errors="backslashreplace"), encode_text(text, path)):
                 digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()
 
@@ -84,7 +84,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
     Raises:
         StateError: A path may not be used, or the file system refused.
     """
-    contents = {_relative(path): _bytes(path, text) for path, text in files.items()}
+    contents = {_relative(path): encode_text(text, path) for path, text in files.items()}
     _check_tree(contents)
     root = folder / FILES
     make_folder(root, FOLDER_MODE)
@@ -96,13 +96,6 @@ def write_files(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
         _replace(root, {path: contents[path] for path in changed}, stale)
     gone = [path for path in stale if not stat.S_ISDIR(present[path])]
     return tuple(sorted(str(path) for path in (*changed, *gone)))
-
-
-def _bytes(path: str, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise StateError(f"the text of {path!a} is not Unicode: {error.reason}") from error
 
 
 def _relative(path: str) -> PurePosixPath:

@@ -53,6 +53,18 @@ def check_file_name(name: str, what: str) -> str:
     return name
 
 
+def encode_text(text: str, name: str) -> bytes:
+    """A text as UTF-8; `name` stands in the error, which shows nothing of the text.
+
+    Raises:
+        StateError: It has surrogates, as names and arguments that are not UTF-8 do.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise StateError(f"the text of {name!a} is not Unicode: {error.reason}") from None
+
+
 @contextmanager
 def refused(action: str, path: Path) -> Iterator[None]:
     """Turn an OSError within into a StateError about `path`.

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from stackctl.core.errors import StateError
+from stackctl.state.atomic import sync_folder
 from stackctl.state.failures import refused
 
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -32,6 +33,7 @@ def make_folder(path: Path, mode: int = 0o700) -> bool:
             check_folder(path)
             return False
         path.chmod(mode)
+        sync_folder(path.parent)
     return True
 
 

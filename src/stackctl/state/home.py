@@ -15,6 +15,7 @@ from stackctl.state.failures import refused
 from stackctl.state.folders import OPEN_FOLDER, make_folder
 
 POLICY_FILE = Path("/etc/stackctl/policy.yaml")
+MOUNTS = Path("/proc/self/mountinfo")
 _APPLICATION = "stackctl"
 _PROBE = ".probe"
 _SHARED = frozenset(
@@ -91,8 +92,12 @@ def policy_file(environ: Mapping[str, str], default: Path = POLICY_FILE) -> Path
     return default if os.path.lexists(default) else None
 
 
-def open_home(path: Path) -> Home:
+def open_home(path: Path, mounts: Path = MOUNTS) -> Home:
     """Make the state directory if need be, private to the user, and check that it can be used.
+
+    Args:
+        path: Where it is to be.
+        mounts: As for `file_system`.
 
     Raises:
         StateError: It is not the user's own, others may write to it, it is a link or no folder, it
@@ -103,7 +108,7 @@ def open_home(path: Path) -> Home:
     _make_path(path)
     _check_owner(path)
     home = Home(Path(os.path.realpath(path)))
-    _check_file_system(home.path)
+    _check_file_system(home.path, mounts)
     for folder in (home.environments, home.locks):
         make_folder(folder)
     _check_locks(home.locks / _PROBE)
@@ -159,8 +164,8 @@ def _unusable(path: Path, error: OSError) -> StateError:
     )
 
 
-def _check_file_system(path: Path) -> None:
-    kind = file_system(path)
+def _check_file_system(path: Path, mounts: Path) -> None:
+    kind = file_system(path, mounts)
     if kind in _SHARED:
         raise StateError(
             f"the state directory `{path}` is on {kind}, which several hosts can write at once",
@@ -168,7 +173,7 @@ def _check_file_system(path: Path) -> None:
         )
 
 
-def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+def file_system(path: Path, mounts: Path = MOUNTS) -> str:
     """The type of the file system that holds a path ("ext4"), empty where nothing says it.
 
     Args:

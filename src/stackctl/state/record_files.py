@@ -115,7 +115,7 @@ def _unreadable(folder: Path, error: UnreadableRecord) -> StateError:
         )
     return StateError(
         f"the record `{folder / RECORD}` cannot be read: {error}",
-        hint="its data is kept; `stackctl up` sets a damaged record aside and starts anew from its stack",
+        hint="its data is kept; rename that file, and `stackctl up` starts anew from the stack file",
     )
 
 

@@ -10,7 +10,7 @@ from stackctl.core.errors import Problem, StateError, UsageError
 from stackctl.core.stack import SecretSpec
 from stackctl.core.units import show_size
 from stackctl.state.atomic import read_regular, write_changed
-from stackctl.state.failures import check_file_name
+from stackctl.state.failures import check_file_name, encode_text
 from stackctl.state.folders import make_folder
 
 SECRETS = "secrets"
@@ -131,7 +131,7 @@ def write_secret_text(folder: Path, name: str, text: str) -> Path:
     """
     path = secret_path(folder, name)
     make_folder(path.parent)
-    write_changed(path, text.encode(), ENVIRONMENT_MODE if name.endswith(".env") else MOUNTED_MODE)
+    write_changed(path, encode_text(text, name), ENVIRONMENT_MODE if name.endswith(".env") else MOUNTED_MODE)
     return path
 
 
