@@ -234,3 +234,17 @@ def test_odd_answers_are_no_crash(listen: Callable[[Talk | None], str]) -> None:
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         facts = _engine(listen(_answering(answer)), 2.0).facts()
         assert (facts.id, facts.local) == ("", False)
+
+
+@pytest.mark.engine
+def test_a_remote_engine_that_is_down_or_mute_is_told_apart() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        engine = DockerEngine(endpoint=Endpoint(f"tcp://127.0.0.1:{mute.getsockname()[1]}"), patience=1.0)
+        with pytest.raises(DaemonFrozen, match="`docker container` did not end within 1s"):
+            engine.containers()
+        with pytest.raises((DaemonFrozen, DaemonDown)):
+            engine.facts()
+    with pytest.raises(DaemonDown):
+        engine.containers()
+    with pytest.raises(DaemonDown):
+        engine.facts()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stackctl.core.errors import DaemonFrozen, TimedOut
 from stackctl.engine import process
 from stackctl.engine.errors import explain
 from stackctl.engine.transport import Document, Kind, label_filters
@@ -93,7 +94,10 @@ class CommandTransport:
 
     def _run(self, words: list[str], *, extra: float = 0.0, forgiven: str = "") -> str:
         argv = ["docker", *words]
-        ended = process.run(argv, timeout=self._patience + extra, env=self._environ)
+        try:
+            ended = process.run(argv, timeout=self._patience + extra, env=self._environ)
+        except TimedOut as error:
+            raise DaemonFrozen(error.message, hint="the engine, or the way to it, does not answer") from None
         if ended.code and not (forgiven and _only(ended.stderr, (forgiven, _GONE))):
             raise explain(ended.stderr, doing=f"`{process.title(argv)}`")
         return ended.stdout
