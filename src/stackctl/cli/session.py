@@ -51,13 +51,13 @@ class Session:
     def places(self) -> Places:
         """Where stacks and templates are looked for."""
         import stackctl
-        from stackctl.state.home import config_folder
+        from stackctl.state.home import config_folder, home_path
 
         return Places(
             checkout=checkout_folders(Path.cwd()),
             configured=config_folder(),
             shipped=shipped_folder(Path(stackctl.__file__).parent),
-            home=self.store.home,
+            home=home_path(self.output.home, os.environ).resolve(),
         )
 
     @cached_property

@@ -1,0 +1,199 @@
+"""`templates`, `new`, `init`: what stacks can be made from, and making one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stackctl.cli.command import command
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from stackctl.cli.session import Session
+    from stackctl.core.stack import Template, Variable
+    from stackctl.ops.authoring import TemplateEntry
+
+
+def _complete_template(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem[Any]]:
+    from stackctl.cli.completion import complete_stack_templates
+
+    return complete_stack_templates(ctx, param, incomplete)
+
+
+@command("templates")
+@click.argument("name", metavar="[NAME]", required=False)
+def templates_command(session: Session, name: str | None) -> None:
+    """List the templates, or show one: its variables, sidecars and data.
+
+    Those below `sidecars/` are named in the `sidecars:` of a stack file, the others in `template:`.
+    """
+    from stackctl.ops.authoring import describe_template, list_templates
+
+    if name:
+        _show_one(session, describe_template(name, session.places))
+        return
+    entries = list_templates(session.places)
+    for entry in entries:
+        if entry.trouble:
+            session.output.warn(str(entry.trouble))
+    session.output.result([_data(entry) for entry in entries])
+    if session.output.json:
+        return
+    rows = [
+        (entry.name, entry.template.description if entry.template else "(broken)", entry.origin)
+        for entry in entries
+    ]
+    session.output.table(("TEMPLATE", "WHAT IT IS", "FROM"), rows)
+    session.output.note("next: stackctl templates NAME | stackctl new NAME --template TEMPLATE")
+
+
+def _show_one(session: Session, entry: TemplateEntry) -> None:
+    output, template = session.output, entry.template
+    output.result(_data(entry))
+    if output.json or template is None:
+        return
+    output.line(f"{entry.name}: {template.description}" if template.description else entry.name)
+    output.line(f"from {entry.origin}, {_shown(entry.folder)}")
+    if template.variables:
+        output.line()
+        output.table(
+            ("VARIABLE", "TYPE", "DEFAULT", "WHAT IT IS"),
+            [(one.name, _type(one), _default(one), one.help) for one in template.variables.values()],
+        )
+    for line in _facts(template):
+        output.line(line)
+
+
+def _facts(template: Template) -> list[str]:
+    found = []
+    if template.sidecars:
+        named = (f"{name} ({spec.template or spec.image})" for name, spec in template.sidecars.items())
+        found.append(f"sidecars: {', '.join(named)}")
+    if template.data:
+        found.append(f"data: {', '.join(folder.name for folder in template.data)}, kept between runs")
+    if template.sidecar:
+        its = template.sidecar
+        found.append(f"port: {its.port}")
+        found += [f"data: {its.data}, kept between runs"] if its.data else []
+        found += [f"url: {its.url}"] + ([f"carried to services by: {its.env}"] if its.env else [])
+    return ["", *found] if found else []
+
+
+def _type(variable: Variable) -> str:
+    return " | ".join(map(_word, variable.choices)) if variable.choices else variable.type
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _default(variable: Variable) -> str:
+    from stackctl.core.stacktext import required, show_default
+
+    if required(variable):
+        return "(required)"
+    default = show_default(variable)
+    if default is None:
+        return "(generated)"
+    return _word(default) or '""'
+
+
+def _data(entry: TemplateEntry) -> dict[str, Any]:
+    template = entry.template
+    about: dict[str, Any] = {"name": entry.name, "from": entry.origin, "path": str(entry.folder)}
+    if template is None:
+        return {**about, "error": str(entry.trouble)}
+    its = template.sidecar
+    return {
+        **about,
+        "description": template.description,
+        "variables": [_variable_data(one) for one in template.variables.values()],
+        "sidecars": {name: spec.template or spec.image for name, spec in template.sidecars.items()},
+        "data": [folder.name for folder in template.data],
+        "sidecar": {"port": its.port, "data": its.data, "url": its.url, "env": its.env} if its else None,
+    }
+
+
+def _variable_data(variable: Variable) -> dict[str, Any]:
+    from stackctl.core.stacktext import required, show_default
+
+    return {
+        "name": variable.name,
+        "type": variable.type,
+        "required": required(variable),
+        "default": show_default(variable),
+        "choices": list(variable.choices),
+        "pattern": variable.pattern,
+        "help": variable.help,
+    }
+
+
+@command("new")
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--template",
+    default="",
+    metavar="TEMPLATE",
+    shell_complete=_complete_template,
+    help="What to make it from.",
+)
+@click.option(
+    "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable (sidecar.name too)."
+)
+@click.option("--force", is_flag=True, help="Replace the stack file that is there.")
+def new_command(session: Session, name: str, template: str, given: Sequence[str], force: bool) -> None:
+    """Write `stacks/NAME.yaml` from a template, every variable in it with its default as a comment.
+
+    It goes to the nearest `stacks/` of the checkout, else to one in the working directory.
+    """
+    from stackctl.cli.values import settings
+    from stackctl.ops.authoring import NewStack, new_stack
+
+    asked = NewStack(name=name, template=template, given=settings(given, "--set"), force=force)
+    made = new_stack(
+        asked, places=session.places, configuration=session.configuration, machine=session.machine
+    )
+    if made.hides:
+        session.output.warn(f"`{name}` now means this file and no longer {_shown(made.hides)}")
+    session.output.result(
+        {"stack": name, "path": str(made.path), "template": made.template, "replaced": made.replaced}
+    )
+    session.output.line(str(_shown(made.path)))
+    session.output.note(f"next: stackctl up {name}")
+
+
+@command("init")
+def init_command(session: Session) -> None:
+    """Make `stacks/` with an example in the root of this repository (or here, outside of one).
+
+    Where there are stacks already, nothing is changed.
+    """
+    from stackctl.ops.scaffold import EXAMPLE, scaffold
+
+    made = scaffold(session.places, session.configuration, session.machine)
+    session.output.result(
+        {
+            "folder": str(made.folder),
+            "written": [str(path) for path in made.written],
+            "present": list(made.present),
+        }
+    )
+    for path in made.written:
+        session.output.line(f"wrote {_shown(path)}")
+    if made.present:
+        session.output.line(f"nothing to do: {_shown(made.folder)} has {', '.join(made.present)}")
+    else:
+        session.output.note(f"next: stackctl up {EXAMPLE} | stackctl new NAME --template TEMPLATE")
+
+
+def _shown(path: Path) -> str:
+    """A path as a person would type it here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
