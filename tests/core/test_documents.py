@@ -236,6 +236,13 @@ def test_messages_never_repeat_long_text() -> None:
         assert len(str(problem)) < 300
 
 
+def test_long_keys_around_many_values_take_no_more_memory_than_the_text() -> None:
+    keys = "".join(f"{' ' * depth}{'k' * 400}:\n" for depth in range(40))
+    loaded = load(f"{keys}{' ' * 40}[{'1, ' * 5_000}]", source="x")
+
+    assert sum(map(len, loaded.lines)) < 1 << 20
+
+
 def test_numbers_as_keys_become_their_text() -> None:
     assert load("labels: {8080: web}", source="x").data == {"labels": {"8080": "web"}}
 

@@ -349,6 +349,12 @@ def test_each_mistake_is_told_with_its_place(text: str, line: int, path: str, me
     assert message in found[0][2]
 
 
+def test_what_a_service_inherits_is_told_once() -> None:
+    text = T + "limits: {pids: 9}\nwatchdog: {pids: 9}\nservices: {web: {}, db: {limits: {memory: 1g}}}\n"
+
+    assert [(line, path) for line, path, _ in problems(text)] == [(3, "watchdog.pids")]
+
+
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     text = "template: A\nlimits: {pids: 0, memory: x}\nallow: {web: [x]}\nengine: y\n"
 
