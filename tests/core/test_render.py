@@ -106,6 +106,12 @@ def test_everything_wrong_with_values_is_said_at_once() -> None:
     assert len(error.problems) == 6
 
 
+def test_a_variable_of_the_stack_file_that_there_is_not() -> None:
+    (problem,) = refused(HEAD, {"count": 3}, written={"cuont": 4}).problems
+    assert (problem.source, problem.line, problem.path) == ("stacks/own.yaml", 3, "cuont")
+    assert problem.hint == "did you mean `count`?"
+
+
 def test_no_template_of_that_name() -> None:
     error = refused(HEAD, sidecars={"db": SidecarSpec(template="stroe")}, others=OTHERS)
     assert error.problems == (
@@ -459,6 +465,22 @@ def test_a_url_by_secret_file(said: str) -> None:
     assert "env_file" not in one
     assert made.document["secrets"] == {"q-url": {"file": "${STACKCTL_SECRETS:?}/q-url"}}
     assert made.secrets == ()
+
+
+def test_a_url_file_that_a_service_sets_itself_stays() -> None:
+    spec = SidecarSpec(image="q:1", port=1, env="Q_URL_FILE")
+    for said in ("{Q_URL_FILE: /own}", "[Q_URL_FILE=/own]"):
+        environment = service(render(HEAD + f"    environment: {said}\n", sidecars={"q": spec}))[
+            "environment"
+        ]
+        assert environment in ({"Q_URL_FILE": "/own"}, ["Q_URL_FILE=/own"])
+
+
+def test_a_sidecar_template_can_say_its_own_user() -> None:
+    compose = "services: {'{{ sidecar.name }}': {image: a, user: '7:7'}}"
+    others = {"sidecars/odd": folder("odd", {"sidecar": {"port": 1, "data": "/d"}}, compose=compose)}
+    made = render(HEAD, sidecars={"db": SidecarSpec(template="odd")}, others=others)
+    assert service(made, "db")["user"] == "7:7"
 
 
 def test_only_the_services_that_connect_are_told() -> None:

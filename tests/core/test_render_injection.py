@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from stackctl.core.documents import dump, load
 from stackctl.core.errors import StackctlError, TemplateError
+from stackctl.core.sandbox import Sandbox
+from stackctl.core.tokens import Tokens
 from templating import NASTY, render
 
 TEMPLATE = """\
@@ -147,6 +149,13 @@ def test_a_template_cannot_forge_one_either(text: str) -> None:
 def test_every_way_to_print_without_a_stand_in_is_refused(text: str) -> None:
     with pytest.raises(TemplateError):
         render(f"services:\n  w:\n    image: a{text}\n", {"v": "\n    privileged: true"})
+
+
+def test_a_call_block_prints_what_a_macro_made_and_nothing_else() -> None:
+    texts = {"a": "{% call f(v) %}{% endcall %}"}
+    sandbox = Sandbox("x", texts, Tokens())
+    with pytest.raises(TemplateError, match="only a macro can stand in"):
+        sandbox.render("a", {"f": lambda value, caller: value, "v": "a: b"})
 
 
 def test_a_value_that_names_a_secret_path_brings_no_secret() -> None:

@@ -149,7 +149,5 @@ class _Gathering:
 def _below(configured: Mapping[str, Setting], prefix: str) -> dict[str, Setting]:
     """The configured variables of one sidecar, or with an empty prefix those of the template itself."""
     return {
-        name.removeprefix(prefix): setting
-        for name, setting in configured.items()
-        if name.startswith(prefix) and "." not in name.removeprefix(prefix)
+        name.removeprefix(prefix): setting for name, setting in configured.items() if name.startswith(prefix)
     }
