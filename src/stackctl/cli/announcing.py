@@ -31,6 +31,7 @@ def announce(session: Session) -> None:
                 f"ends it, `stackctl extend {named(record)}` lets it live"
             )
         elif left < min(SOON, record.lifetime / 2):
+            name = named(record)
             session.output.warn(
-                f"`{named(record)}` has {show_duration(left)} left; `stackctl extend {named(record)}` gives more"
+                f"`{name}` has {show_duration(left)} left; `stackctl extend {name}` gives more"
             )

@@ -7,7 +7,6 @@ moved its VOLUME in version 18, and data was lost on the plain path.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from stackctl.core.errors import Problem
@@ -41,8 +40,9 @@ def _targets(service: Mapping[str, Any]) -> set[str]:
 
 
 def _covers(targets: set[str], volume: str) -> bool:
-    path = PurePosixPath(volume)
-    return any(str(place) in {t.rstrip("/") or "/" for t in targets} for place in (path, *path.parents[:-1]))
+    mounted = {target.rstrip("/") for target in targets}
+    parts = volume.rstrip("/").split("/")
+    return any("/".join(parts[:count]) in mounted for count in range(2, len(parts) + 1))
 
 
 def _problem(service: str, volume: str, image: Image | None) -> Problem:

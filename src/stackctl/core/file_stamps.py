@@ -1,7 +1,7 @@
 """Labels that say which rendered files a service mounts, so that a changed file recreates its container.
 
-A container keeps the inode that it was started with: a file that is replaced beside it changes nothing inside,
-and Compose, which sees only paths, would not recreate anything.
+A container keeps the inode that it was started with: a file that is replaced beside it changes nothing
+inside, and Compose, which sees only paths, would not recreate anything.
 """
 
 from __future__ import annotations

@@ -10,17 +10,18 @@ from stackctl.engine import process
 
 SECONDS = 300.0
 PLACE = "/trash"
+EMPTY = f'cd {PLACE}; for one in * .[!.]* ..?*; do rm -rf -- "$one"; done'
 
 
 def delete_inside(folder: Path, image: str, environ: Mapping[str, str]) -> None:
-    """Empty a folder of ours by `find -delete` as root in a container; the folder itself stays.
+    """Empty a folder of ours by `rm -rf` as root in a container; the folder itself stays.
 
     The container has no network, only the capability to pass over file permissions, and the usual limits. It
-    crosses no mount and follows no link.
+    follows no link: `rm` removes links as what they are.
 
     Args:
         folder: An absolute path on the engine's host.
-        image: Any image that has `find`; its entrypoint is not run.
+        image: Any image that has a shell; its entrypoint is not run.
         environ: The scrubbed environment with the engine pinned.
 
     Raises:
@@ -30,8 +31,18 @@ def delete_inside(folder: Path, image: str, environ: Mapping[str, str]) -> None:
     rights = ["--user", "0:0", "--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE", "--cap-add", "FOWNER"]
     mount = f"type=bind,source={folder},target={PLACE}"
     argv = ["docker", "run", "--rm", "--pull", "never", "--network", "none", *limits, *rights]
-    argv += ["--security-opt", "no-new-privileges", "--mount", mount, "--entrypoint", "find", image]
-    done = process.run([*argv, PLACE, "-xdev", "-mindepth", "1", "-delete"], timeout=SECONDS, env=environ)
+    argv += [
+        "--security-opt",
+        "no-new-privileges",
+        "--mount",
+        mount,
+        "--entrypoint",
+        "sh",
+        image,
+        "-ec",
+        EMPTY,
+    ]
+    done = process.run(argv, timeout=SECONDS, env=environ)
     if done.code:
         words = (done.stderr.strip().splitlines() or [f"exit code {done.code}"])[-1]
         raise EngineRefused(f"{folder} could not be emptied by a container of {image}: {words}")
