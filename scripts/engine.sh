@@ -180,13 +180,15 @@ refuse_remote() {
   esac
 }
 
+refuse_closed_socket() {
+  [ -z "$engine" ] && [ -S /var/run/docker.sock ] && [ ! -w /var/run/docker.sock ] || return 0
+  fail "this user may not use /var/run/docker.sock" \
+    "join its group, then log in again: sudo usermod -aG docker $(id -un)" \
+    "or run as root: sudo $root/engine.sh"
+}
+
 require_root() {
-  is_root && return
-  if [ -S /var/run/docker.sock ] && [ ! -w /var/run/docker.sock ]; then
-    fail "this user may not use /var/run/docker.sock" \
-      "join its group, then log in again: sudo usermod -aG docker $(id -un)" \
-      "or run: sudo $root/engine.sh"
-  fi
+  ! is_root || return 0
   fail "$(missing), and installing or starting them needs root" "run: sudo $root/engine.sh"
 }
 
@@ -400,6 +402,7 @@ one_at_a_time() {
 provide() {
   kind=$(system)
   refuse_remote
+  refuse_closed_socket
   [ "$kind" = apt ] || stop_with_commands "$kind"
   [ "$mode" = dry-run ] || require_root
   one_at_a_time
@@ -424,6 +427,7 @@ main() {
     report
     say "nothing to do"
   elif [ "$mode" = check ]; then
+    refuse_closed_socket
     fail "$(missing)" "run: $root/engine.sh"
   else
     provide
