@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from stackctl.core.records import EnvironmentRecord, ServiceRecord
 from stackctl.core.units import show_duration, show_size
 from stackctl.ops.status import Usage
@@ -30,7 +32,7 @@ def cpu_words(usage: Usage, asked: ServiceRecord) -> str:
 
 def left_words(seconds: float) -> str:
     """What is left of a lifetime."""
-    return f"{show_duration(seconds)} left" if seconds > 0 else f"over since {show_duration(-seconds)}"
+    return f"{show_duration(ceil(seconds))} left" if seconds > 0 else f"over since {show_duration(-seconds)}"
 
 
 def named(record: EnvironmentRecord) -> str:
