@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from templating import HEAD, render
 
 from shipped import rendered
 from stackctl.core.errors import Problem, StackFileError, TemplateError
 from stackctl.ops.bounded_call import BoundedCallFailed, call_bounded
+from templating import HEAD, render
 
 MULTIPLIES = "{{ 'a'" + "|replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')" * 8 + " }}"
 MEMORY = 256 << 20
