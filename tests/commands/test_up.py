@@ -102,6 +102,26 @@ def test_an_edit_recreates_only_what_it_changed(cli: Cli) -> None:
     assert cli("diff", "s").code == 0
 
 
+def test_an_edit_says_first_what_it_will_recreate(cli: Cli) -> None:
+    cli.template("two", TWO, TWO_HEAD)
+    cli.stack("s", "template: two\n")
+    cli("up", "s").ok()
+    cli.stack("s", "template: two\nvariables: {greeting: salut}\n")
+
+    assert "will recreate app (command)" in cli("up", "s").ok().err
+
+
+def test_new_thresholds_reach_the_record_though_nothing_is_recreated(cli: Cli) -> None:
+    cli.template("app")
+    cli.stack("s", "template: app\n")
+    project = cli("up", "s", "--json").ok().data["project"]
+    cli.stack("s", "template: app\nwatchdog: {pids: 100}\n")
+
+    assert cli("up", "s", "--json").ok().data["unchanged"]
+
+    assert cli.record(project)["services"]["web"]["watchdog"]["pids"] == 100
+
+
 def test_a_service_that_left_the_stack_is_removed(cli: Cli) -> None:
     cli.template("two", TWO, TWO_HEAD)
     cli.stack("s", "template: two\n")

@@ -113,7 +113,7 @@ class EnvironmentRecord:
         containers, networks: Ids of what was made, by service and by network name.
         sidecars: How each sidecar is reached.
         secrets: Names of the files below `secrets/`.
-        variables: `--set` values of the last `up`, so that a later one without them means the same.
+        variables: `--set` values of the last `up`.
         tied: True when it belongs to its lease (`with`): a dead owner ends it.
         lease: Who is working on it, None when nobody is.
     """

@@ -73,6 +73,15 @@ def service_records(prepared: Prepared) -> dict[str, ServiceRecord]:
     }
 
 
+def with_thresholds(record: EnvironmentRecord, prepared: Prepared) -> EnvironmentRecord:
+    """The record with the thresholds that the stack file has now; they stand in no document."""
+    services = {
+        name: replace(service, watchdog=thresholds(prepared.watchdogs[name], service))
+        for name, service in record.services.items()
+    }
+    return replace(record, services=services)
+
+
 def thresholds(watchdog: Watchdog, service: ServiceRecord) -> dict[str, str | int | float]:
     """A watchdog's marks for the limits of one service."""
     return {

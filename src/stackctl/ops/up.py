@@ -17,7 +17,7 @@ from stackctl.ops.looking import Scene, look
 from stackctl.ops.placing import Placed, place_environment, write_folder
 from stackctl.ops.preflight import preflight
 from stackctl.ops.preparing import Prepared
-from stackctl.ops.recording import begin, ended, finish
+from stackctl.ops.recording import begin, ended, finish, with_thresholds
 from stackctl.ops.taking_down import take_down
 from stackctl.ops.undoing import undo
 from stackctl.ops.verifying import verify
@@ -89,7 +89,7 @@ def up(
         scene = recover(context, look(context, prepared.project))
         planned = plan(context, scene, prepared)
         if scene.record and _nothing_to_do(scene, prepared, planned, options):
-            return _kept(context, scene, scene.record, planned, options)
+            return _kept(context, scene, scene.record, prepared, planned, options)
         return _bring_up(context, scene, prepared, planned, options, announced)
 
 
@@ -148,6 +148,7 @@ def _kept(
     context: Context,
     scene: Scene,
     record: EnvironmentRecord,
+    prepared: Prepared,
     planned: tuple[ServiceChange, ...],
     options: UpOptions,
 ) -> UpResult:
@@ -158,8 +159,9 @@ def _kept(
         scene.containers,
         allow_unenforced=options.allow_unenforced,
     )
-    if options.lifetime is not None:
-        record = finish(context, record, scene, lifetime=options.lifetime)
+    watched = with_thresholds(record, prepared)
+    if options.lifetime is not None or watched != record:
+        record = finish(context, watched, scene, lifetime=options.lifetime)
     return UpResult(record=record, changes=planned, containers=scene.containers)
 
 
@@ -172,6 +174,9 @@ def _bring_up(
     announced: Callable[[EnvironmentRecord], None] | None,
 ) -> UpResult:
     context.engine.warm()
+    for change in planned if scene.containers else ():
+        if change.kind != "keep":
+            context.progress.step(f"will {change}")
     preflight(context, scene, prepared, pull=options.pull)
     placed = place_environment(context, scene, prepared, begin(context, scene, prepared, options))
     try:
