@@ -17,7 +17,7 @@ from stackctl.core.limits import (
 )
 from stackctl.core.records import ServiceRecord
 from stackctl.core.stack import Configuration, MachinePolicy
-from stackctl.core.units import format_size
+from stackctl.core.units import show_size
 from stackctl.ops.preparing import Prepared
 
 
@@ -90,5 +90,5 @@ def _threshold(name: str, limits: Limits, watchdog: Watchdog) -> str:
     if name == "pids":
         return str(watchdog.pids.at(limits.pids))
     if name == "memory":
-        return format_size(watchdog.memory.at(limits.memory) >> 10 << 10)
+        return show_size(watchdog.memory.at(limits.memory))
     return ""
