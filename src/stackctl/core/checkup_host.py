@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 
@@ -18,6 +19,8 @@ FREE_BYTES = 5 << 30
 """An image of a few layers, a database and their logs."""
 POOL_WARNING = 0.8
 """Share of our range of addresses that is given out."""
+# docker names bridges after their network's id; one may have been made since the networks were listed
+_DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
 DEFAULT_POOL = 31
 """Networks that docker's own default pools hold: 16 + 15, from 172.17.0.0/16 and 192.168.0.0/16."""
 PYTHONS = ((3, 10), (3, 13))
@@ -105,7 +108,10 @@ def _route_clashes(pool: IPv4Network, facts: HostFacts, networks: Iterable[Netwo
     return [
         f"this host's route to {route.subnet} by {route.interface}"
         for route in facts.routes
-        if _overlap(pool, route.subnet) and route.subnet != "0.0.0.0/0" and route.subnet not in docker
+        if _overlap(pool, route.subnet)
+        and route.subnet != "0.0.0.0/0"
+        and route.subnet not in docker
+        and not _DOCKER_BRIDGE.fullmatch(route.interface)
     ]
 
 
