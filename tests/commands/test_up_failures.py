@@ -19,6 +19,10 @@ CRASH = """
 services:
   app: {image: "busybox:1.35", command: [sleep, "600"]}
   bad: {image: "busybox:1.35", command: [sh, -c, "echo the reason is here; exit 3"]}
+  after:
+    image: busybox:1.35
+    command: [sleep, "600"]
+    depends_on: {bad: {condition: service_completed_successfully}}
 """
 SICK = """
 services:

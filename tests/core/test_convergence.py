@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stackctl.core.changes import changes, removal_order
-from stackctl.core.convergence import standings
+from stackctl.core.convergence import SETTLED, standings, unsettled
 from stackctl.core.facts import Container
 from stackctl.core.records import ServiceRecord
 
@@ -106,3 +106,23 @@ def test_a_cycle_ends_in_one_batch() -> None:
     key = "com.docker.compose.depends_on"
     a, b = container("a", labels={key: "b:x:false"}), container("b", labels={key: "a:x:false"})
     assert removal_order((a, b)) == ((a, b),)
+
+
+@pytest.mark.parametrize(
+    ("facts", "seconds"),
+    [
+        ({"started": 100.0}, SETTLED),
+        ({"started": 99.9}, SETTLED - 0.1),
+        ({"started": 99.0}, 0.0),
+        ({"started": 500.0}, SETTLED),
+        ({"started": 100.0, "health": "healthy"}, 0.0),
+        ({"started": 100.0, "state": "exited"}, 0.0),
+    ],
+)
+def test_how_long_a_fresh_service_is_watched(facts: dict[str, Any], seconds: float) -> None:
+    assert max(0.0, unsettled([container(**facts)], 100.0)) == pytest.approx(seconds)
+
+
+def test_the_youngest_counts() -> None:
+    both = [container("a", started=99.0), container("b", started=99.9)]
+    assert unsettled(both, 100.0) == pytest.approx(SETTLED - 0.1)

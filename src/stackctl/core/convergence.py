@@ -9,6 +9,9 @@ from typing import Literal
 from stackctl.core.facts import ENDED, Container
 from stackctl.core.records import ServiceRecord
 
+SETTLED = 0.4
+"""Seconds that a service without a health check must have run: what fails at once, fails within these."""
+
 Standing = Literal["ready", "waiting", "failed"]
 
 
@@ -80,3 +83,14 @@ def _ended(name: str, asked: ServiceRecord, container: Container) -> ServiceStat
 
 def _failed(name: str, words: str, reason: str, container: Container) -> ServiceState:
     return ServiceState(service=name, standing="failed", words=words, reason=reason, culprit=container.id)
+
+
+def unsettled(containers: Iterable[Container], now: float) -> float:
+    """Seconds until every running container without a health check has run long enough to be believed.
+
+    Args:
+        now: The engine's clock, seconds since the epoch; one that runs ahead or behind costs no more than
+            `SETTLED`.
+    """
+    ages = [now - c.started for c in containers if c.state == "running" and not c.health]
+    return min(SETTLED, max((SETTLED - age for age in ages), default=0.0)) if ages else 0.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from stackctl.core.changes import ServiceChange, changes
-from stackctl.core.convergence import standings
+from stackctl.core.convergence import standings, unsettled
 from stackctl.core.deployment import Deployment
 from stackctl.core.documents import load
 from stackctl.core.errors import ServiceFailed, StackctlError
@@ -217,12 +217,13 @@ def _drive(
         context, scene.facts, record.services, containers, allow_unenforced=options.allow_unenforced
     )
     if options.wait:
-        _still_standing(context, record)
+        _still_standing(context, record, containers)
     return containers, verified
 
 
-def _still_standing(context: Context, record: EnvironmentRecord) -> None:
+def _still_standing(context: Context, record: EnvironmentRecord, containers: tuple[Container, ...]) -> None:
     """A last look: a service without a health check may have ended right after it was seen running."""
+    context.clock.sleep(max(0.0, unsettled(containers, context.clock.now().wall)))
     containers = generation_of(context, record.project, record.generation)
     failed = [s for s in standings(record.services, containers) if s.standing == "failed"]
     if failed:
