@@ -892,6 +892,10 @@ def test_refused_at_the_top(top):
             {"volumes": {"data": {"driver_opts": {"type": "tmpfs", "device": "/etc", "o": "rbind"}}}},
             "sensitive-mount",
         ),
+        (
+            {"volumes": {"data": {"driver_opts": {"type": "tmpfs", "o": "${STACKCTL_INSTANCE:-}"}}}},
+            "outside-mount",
+        ),
         ({"volumes": {"data": {"driver_opts": {"type": "ext4", "device": "/dev/sda1"}}}}, "sensitive-mount"),
         ({"secrets": {"s": {"file": "/etc/shadow"}}}, "sensitive-mount"),
         ({"secrets": {"s": {"file": "../s"}}}, "outside-mount"),
@@ -940,8 +944,18 @@ def test_networks_and_volumes_of_others_are_kept_as_they_are():
 def test_hardened_documents_drop_capabilities_and_refuse_root():
     by = rules(hardened=True)
     assert laid(by=by)["cap_drop"] == ["ALL"]
+    assert laid(by=by, cap_drop=None)["cap_drop"] == laid(by=by, cap_drop=[])["cap_drop"] == ["ALL"]
     assert laid(by=by, cap_drop=["NET_RAW"])["cap_drop"] == ["NET_RAW"]
-    for user in (0, "0", "root", "00", "0:1000", "root:root"):
+    for user in (
+        0,
+        "0",
+        "root",
+        "00",
+        "0:1000",
+        "root:root",
+        "${STACKCTL_USER_ID:?}",
+        "${STACKCTL_INSTANCE:-}",
+    ):
         assert refused(by=by, user=user) == ["services.web.user"]
         assert not refused(user=user)
     for user in ("1000:0", "${STACKCTL_USER_WEB:?}", "10", "postgres"):

@@ -29,6 +29,7 @@ _FAMILY = re.compile(
     r")\}"
 )
 _PATH = re.compile(r"\$\{STACKCTL_(?:DATA_[A-Z0-9_]+|FILES|SECRETS):\?\}")
+_OWNER = re.compile(r"\$\{STACKCTL_USER_[A-Z0-9_]+:\?\}")
 _PLAIN = re.compile(r"[a-z0-9-]*")
 _DOLLAR = re.compile(r"\$\$|" + HOLE.pattern + r"|\$")
 _OUTSIDE_WORD = re.compile(r"[^A-Z0-9]")
@@ -82,6 +83,11 @@ def hole_name(hole: str) -> str:
 def declared(hole: str) -> bool:
     """Whether it is one of ours, in exactly our form: a default of somebody's own could hide anything."""
     return hole in _FIXED or _FAMILY.fullmatch(hole) is not None
+
+
+def names_owner(text: str) -> bool:
+    """Whether it is the hole of a data folder's owner, who is never root; USER may be."""
+    return text != USER and _OWNER.fullmatch(text) is not None
 
 
 def split_path_hole(text: str) -> tuple[str, str] | None:

@@ -240,7 +240,7 @@ def judge_volume_options(case: Case, name: str, volume: Mapping[str, Any]) -> No
         return
     device, flags = str(options.get("device", "")), str(options.get("o", "")).split(",")
     bind = "bind" in flags or "rbind" in flags
-    if options.get("type") == "tmpfs" and not bind:
+    if options.get("type") == "tmpfs" and not bind and "$" not in str(options.get("o", "")):
         return
     place = classify(device, case.rules.root, read_only=bind and "ro" in flags)
     if place not in _NEEDS and not (bind and device.startswith(("/", "$"))):

@@ -53,17 +53,18 @@ def _judge(document: Mapping[str, Any], rules: Rules) -> tuple[Bounded, tuple[Pr
     _check_interpolation(findings, given)
     check_top(findings, given)
     _check_services(findings, given)
+    awaited = _awaited(given)
     services: dict[str, Any] = {}
     records: dict[str, ServiceRecord] = {}
     for name, section in services_of(given).items():
         if isinstance(section, dict):
-            services[name], records[name] = _judge_service(Case(findings, name, given), section)
+            case = Case(findings, name, given)
+            services[name], limits = _judge_service(case, section)
+            records[name] = _record(case, section, limits, name in awaited)
     bounded = {key: value for key, value in given.items() if key not in ("name", "version")}
     bounded.update(name=PROJECT, services=services)
     _lay_sections(findings, given, bounded)
-    return Bounded(document=bounded, changes=tuple(findings.changes), services=records), tuple(
-        findings.problems
-    )
+    return Bounded(document=bounded, changes=findings.changes, services=records), findings.problems
 
 
 def _plain(node: Any) -> Any:
@@ -115,7 +116,7 @@ def _check_services(findings: Findings, given: Mapping[str, Any]) -> None:
         findings.refuse("services", f"the services depend on each other in a circle: {' -> '.join(cycle)}")
 
 
-def _judge_service(case: Case, section: Mapping[str, Any]) -> tuple[dict[str, Any], ServiceRecord]:
+def _judge_service(case: Case, section: Mapping[str, Any]) -> tuple[dict[str, Any], Limits]:
     laid: dict[str, Any] = {}
     for key in (*section, *(key for key in ALWAYS if key not in section)):
         value = judge_key(case, key, _plain(section.get(key)))
@@ -129,13 +130,13 @@ def _judge_service(case: Case, section: Mapping[str, Any]) -> tuple[dict[str, An
     if replicas > 1 and laid.get("ports"):
         message = f"{replicas} replicas cannot all publish one host port"
         case.refuse("ports", message, "leave `ports` out and put a proxy in front, or ask for one replica")
-    return laid, _record(case, section, limits, replicas)
+    return laid, limits
 
 
 def _harden(case: Case, section: Mapping[str, Any], laid: dict[str, Any]) -> None:
     if not case.rules.hardened:
         return
-    if "cap_drop" not in laid:
+    if not laid.get("cap_drop"):
         laid["cap_drop"] = ["ALL"]
         case.change("cap_drop", "set to ALL", "templates hold no capability that they do not ask for")
     image = str(section.get("image") or "")
@@ -144,12 +145,14 @@ def _harden(case: Case, section: Mapping[str, Any], laid: dict[str, Any]) -> Non
         case.change("image", "kept", f"`{image}` names no version, so it may be another one tomorrow")
 
 
-def _record(case: Case, section: Mapping[str, Any], limits: Limits, replicas: int) -> ServiceRecord:
+def _awaited(given: Mapping[str, Any]) -> frozenset[str]:
+    """The services whose successful end another one waits for."""
+    waits = (pair for service in services_of(given).values() for pair in dependencies(service).items())
+    return frozenset(name for name, condition in waits if condition == "service_completed_successfully")
+
+
+def _record(case: Case, section: Mapping[str, Any], limits: Limits, awaited: bool) -> ServiceRecord:
     restart = asked_restart(section)
-    awaited = any(
-        dependencies(other).get(case.name) == "service_completed_successfully"
-        for other in services_of(case.document).values()
-    )
     return ServiceRecord(
         pids=limits.pids,
         memory=limits.memory,
@@ -158,7 +161,7 @@ def _record(case: Case, section: Mapping[str, Any], limits: Limits, replicas: in
         restart=restart,
         one_shot=awaited and restart in ("no", "on-failure"),
         sidecar=case.name in case.rules.sidecars,
-        replicas=replicas,
+        replicas=asked_replicas(section),
     )
 
 

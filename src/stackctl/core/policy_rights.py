@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from stackctl.core.holes import names_owner
 from stackctl.core.references import services_of
 from stackctl.core.rules import Case, entries, granted, says_no
 
@@ -106,8 +107,9 @@ def refuse_oom_switch(case: Case, value: Any) -> Any:
 def judge_user(case: Case, value: Any) -> Any:
     """Refuse root where the document is hardened."""
     user = str(value).split(":")[0].strip()
-    if case.rules.hardened and (user == "root" or (user and not user.strip("0"))):
-        case.refuse("user", f"`{value}` is root", "name another user by number, such as `1000:1000`")
+    named = "$" not in user or names_owner(str(value))
+    if case.rules.hardened and (user == "root" or (user and not user.strip("0")) or not named):
+        case.refuse("user", f"`{value}` is or may be root", "name a user by number, such as `1000:1000`")
     return value
 
 

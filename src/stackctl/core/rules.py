@@ -76,25 +76,30 @@ class Bounded:
 
 
 class Findings:
-    """The problems and changes of one judgement, in the order in which they were found."""
+    """The problems and changes of one judgement, each once, in the order in which they were found."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self.problems: list[Problem] = []
-        self.changes: list[Change] = []
+        self._problems: dict[Problem, None] = {}
+        self._changes: dict[Change, None] = {}
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(self._problems)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(self._changes)
 
     def refuse(self, path: str, message: str, hint: str = "") -> None:
         """Note that something cannot stand."""
         rules = self.rules
         problem = Problem(path=path, message=message, hint=hint, source=rules.source, line=self._line(path))
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self._problems.setdefault(problem)
 
     def change(self, path: str, what: str, reason: str) -> None:
         """Note what was laid over the document."""
-        found = Change(path=path, what=what, reason=reason)
-        if found not in self.changes:
-            self.changes.append(found)
+        self._changes.setdefault(Change(path=path, what=what, reason=reason))
 
     def _line(self, path: str) -> int:
         while path and path not in self.rules.lines:
