@@ -1,0 +1,274 @@
+"""Writes the parts of README and docs/ that are generated from the code, or checks that they are true.
+
+Usage: docs.py [--check]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+
+from stackctl.cli.main import COMMANDS, SECTIONS, stackctl
+from stackctl.core import errors, labels, limits
+from stackctl.core.allow import ALLOW
+from stackctl.core.policy_rows import SERVICE
+from stackctl.core.templatefile import parse_template
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = "docs/reference"
+WIDTH = 100
+NOTE = "<!-- Written by scripts/docs.py from the code: change that, then run `make docs`. -->"
+WAYS = {
+    "keep": "kept",
+    "lay over": "judged or laid over",
+    "allow": "refused unless allowed",
+    "refuse": "refused",
+}
+
+
+def table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
+    lines += ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def page(title: str, *parts: str) -> str:
+    return "\n\n".join((f"# {title}", NOTE, *parts)) + "\n"
+
+
+def loaded(name: str) -> click.Command:
+    command = stackctl.get_command(click.Context(stackctl, info_name="stackctl"), name)
+    assert command is not None
+    return command
+
+
+def option_rows(command: click.Command) -> Iterator[tuple[str, str]]:
+    context = click.Context(command, info_name=command.name)
+    for parameter in command.params:
+        record = parameter.get_help_record(context)
+        if record is not None and parameter.name not in SHARED and isinstance(parameter, click.Option):
+            yield f"`{record[0]}`", record[1]
+
+
+SHARED = {parameter.name for parameter in stackctl.params}
+
+
+def command_part(name: str) -> str:
+    command = loaded(name)
+    group = click.Context(stackctl, info_name="stackctl")
+    context = click.Context(
+        command, info_name=name, parent=group, terminal_width=WIDTH, max_content_width=WIDTH
+    )
+    usage = " ".join(command.get_usage(context).split()).removeprefix("Usage: ")
+    text = (command.help or "").replace("\n    ", "\n").strip()
+    rows = list(option_rows(command))
+    parts = [f"### {name}", f"```text\n{usage}\n```", text]
+    return "\n\n".join((*parts, table(("option", "meaning"), rows)) if rows else parts)
+
+
+def commands_page() -> str:
+    shared = [
+        (f"`{record[0]}`", record[1])
+        for parameter in stackctl.params
+        if parameter.name != "version"
+        if (record := parameter.get_help_record(click.Context(stackctl))) is not None
+    ]
+    parts = ["Every command takes these, before or after its name:", table(("option", "meaning"), shared)]
+    for section, names in SECTIONS.items():
+        parts += [f"## {section}", *(command_part(name) for name in names)]
+    return page("Commands", *parts)
+
+
+def readme_commands() -> str:
+    rows = [(f"`{name}`", COMMANDS[name][1]) for names in SECTIONS.values() for name in names]
+    return table(("command", "what it does"), rows)
+
+
+def error_classes(
+    kind: type[errors.StackctlError] = errors.StackctlError,
+) -> Iterator[type[errors.StackctlError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from error_classes(child)
+
+
+def exit_codes_page() -> str:
+    rows = [
+        (
+            f"`{kind.__name__}`",
+            str(130 if kind is errors.Interrupted else kind.exit_code),
+            first_sentence(kind.__doc__),
+        )
+        for kind in error_classes()
+    ]
+    return page(
+        "Exit codes",
+        readme_exit_codes(),
+        "The kind of an error stands in the envelope of `--json` (`error.kind`):",
+        table(("kind", "code", "when"), rows),
+    )
+
+
+def first_sentence(text: str | None) -> str:
+    return " ".join((text or "").split("\n\n")[0].split())
+
+
+def readme_exit_codes() -> str:
+    return table(
+        ("code", "meaning"),
+        (
+            ("0", "done"),
+            (
+                "1",
+                "failed; for `status`, `diff`, `render --check` and `doctor`: what they check does not hold",
+            ),
+            ("2", "the command line, or a stack, template or configuration file, is wrong"),
+            ("3", "policy refuses it"),
+            ("4", "docker is missing, down or not permitted"),
+            ("5", "docker was asked and refused"),
+            ("6", "a bound in time ran out"),
+            ("7", "busy: another command works on the same environment"),
+            ("70", "a bug in stackctl; the traceback is printed"),
+            ("130, 143", "interrupted, terminated; what was begun is undone"),
+        ),
+    )
+
+
+def limit_rows() -> Iterator[tuple[str, ...]]:
+    watchdog = limits.DEFAULT_WATCHDOG
+    marks = {"pids": watchdog.pids, "memory": watchdog.memory}
+    for name, sentence in limits.SENTENCES.items():
+        value = limits.DEFAULT.show(name)
+        mark = marks.get(name)
+        acts = "" if mark is None else (str(mark.at(limits.DEFAULT.pids)) if name == "pids" else str(mark))
+        yield f"`{name}`", value, acts, sentence
+
+
+def readme_limits() -> str:
+    return table(("limit", "default", "threshold", "what it bounds"), limit_rows())
+
+
+def limits_page() -> str:
+    rows = [
+        (f"`{one.name}`", shown(getattr(limits.DEFAULT_WATCHDOG, one.name)), one.metadata["sentence"])
+        for one in fields(limits.Watchdog)
+    ]
+    return page(
+        "Limits and thresholds",
+        "Limits are what the kernel enforces:",
+        readme_limits(),
+        "Thresholds are the lower marks; those that are a share scale with the limit in force:",
+        table(("threshold", "default", "what it means"), rows),
+    )
+
+
+def shown(value: object) -> str:
+    if isinstance(value, limits.Threshold):
+        return f"{value.share * 100:.4g}% of the limit" if value.share else str(value)
+    return f"{value:g} s" if isinstance(value, float) else str(value)
+
+
+def allow_page() -> str:
+    rows = [(f"`{word}`", sentence) for word, sentence in ALLOW.items()]
+    head = "`allow: {SERVICE: [WORD, …]}` in a stack file lets one service:"
+    return page("What `allow:` may name", head, table(("word", "lets a service"), rows))
+
+
+def compose_keys_page() -> str:
+    rows = [
+        (f"`{key}`", WAYS[row.way], f"`{row.word}`" if row.word else "", row.reason)
+        for key, row in sorted(SERVICE.items())
+    ]
+    head = (
+        "What policy does with each key of a service in the compose specification. Any other key is refused."
+    )
+    return page("Compose keys", head, table(("key", "what is done", "allow word", "why"), rows))
+
+
+def labels_page() -> str:
+    text = labels.Stamp.__doc__ or ""
+    meanings = dict(
+        re.findall(r"^ {8}(\w+): (.+?)(?=\n {8}\w+:|\n {4}\Z|\Z)", text, re.MULTILINE | re.DOTALL)
+    )
+    rows = [
+        (f"`{labels.PREFIX}{one.name}`", " ".join(meanings[one.name].split())) for one in fields(labels.Stamp)
+    ]
+    head = "On every container, network and volume of an environment:"
+    return page("Labels", head, table(("label", "meaning"), rows))
+
+
+def templates_page() -> str:
+    parts = [
+        "The templates that come with stackctl. Files beside your stacks, and your own, are found first."
+    ]
+    for path in sorted((ROOT / "templates").glob("**/template.yaml")):
+        name = path.parent.relative_to(ROOT / "templates").as_posix()
+        template = parse_template(path.read_text(), name=path.parent.name, source=name)
+        rows = [
+            (f"`{one.name}`", one.type, default_of(one.default, one.type), one.help)
+            for one in template.variables.values()
+        ]
+        parts += [f"## {name}", template.description, table(("variable", "type", "default", "meaning"), rows)]
+        if template.sidecars:
+            names = [f"`{key}` ({spec.template})" for key, spec in template.sidecars.items()]
+            parts.append(f"Brings along: {', '.join(names)}.")
+    return page("Shipped templates", *parts)
+
+
+def default_of(default: object, kind: str) -> str:
+    if default is None:
+        return "generated" if kind == "secret" else "required"
+    return "chosen" if kind == "port" and not default else f"`{default}`"
+
+
+def generated() -> dict[Path, str]:
+    pages = {
+        "commands": commands_page(),
+        "exit-codes": exit_codes_page(),
+        "limits": limits_page(),
+        "allow": allow_page(),
+        "compose-keys": compose_keys_page(),
+        "labels": labels_page(),
+        "templates": templates_page(),
+    }
+    found = {ROOT / REFERENCE / f"{name}.md": text for name, text in pages.items()}
+    found[ROOT / "README.md"] = with_blocks((ROOT / "README.md").read_text())
+    return found
+
+
+def with_blocks(text: str) -> str:
+    blocks = {"limits": readme_limits(), "commands": readme_commands(), "exit-codes": readme_exit_codes()}
+    for name, block in blocks.items():
+        start, end = f"<!-- generated: {name} -->", "<!-- end -->"
+        before, _, rest = text.partition(start)
+        _, found, after = rest.partition(end)
+        if not found:
+            sys.exit(f"error: README.md has no block {start} … {end}")
+        text = f"{before}{start}\n{block}\n{end}{after}"
+    return text
+
+
+def main(arguments: list[str]) -> int:
+    check = arguments == ["--check"]
+    stale = []
+    for path, text in generated().items():
+        if path.is_file() and path.read_text() == text:
+            continue
+        stale.append(str(path.relative_to(ROOT)))
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    if check and stale:
+        print(f"error: out of date: {', '.join(stale)}\nhint: run `make docs`", file=sys.stderr)
+        return 1
+    print("up to date" if not stale else f"wrote {', '.join(stale)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
