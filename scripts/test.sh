@@ -80,7 +80,7 @@ engine() {
   fi
 }
 
-# What tests/install tests is shell, whatever the Python
+# What depends on the Python is in these two; the rest drives commands and shell
 other_pythons() {
   used=$(version_of .venv-dev/bin/python)
   found=$(scripts/pythons.sh)
@@ -93,7 +93,7 @@ other_pythons() {
       timings="$timings    -  $(printf '%-46s' "core, Python $version") not found here
 "
     elif timed "environment .venv-$version" scripts/venv.sh --python "$path" --editable ".venv-$version" test; then
-      core ".venv-$version/bin/python" --ignore tests/install
+      core ".venv-$version/bin/python" tests/core tests/state
     fi
   done
 }

@@ -1,4 +1,4 @@
-"""The documentation cannot lie: what is generated is current, every command has help, links and examples hold."""
+"""The documentation cannot lie: what is generated is current, commands have help, links and examples hold."""
 
 from __future__ import annotations
 
