@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import StackctlError
@@ -83,12 +84,12 @@ class Output:
             self._envelope(ok=False, error=_error_data(error, code), warnings=self.warnings)
             return
         self._echo(f"{self._painted('error:', 'red')} {error.message}", err=True)
-        hints = dict.fromkeys(problem.hint for problem in error.problems if problem.hint)
         for problem in error.problems:
-            self._echo(f"  {problem}", err=True)
+            if str(problem) != error.message:
+                self._echo(f"  {problem}", err=True)
         for detail in error.details:
             self._echo(detail, err=True)
-        for hint in (*([error.hint] if error.hint else []), *hints):
+        for hint in error.hints:
             self._echo(f"{self._painted('hint:', 'cyan')} {hint}", err=True)
 
     def bug(self, message: str, trace: str, report: str, code: int) -> None:
@@ -101,25 +102,34 @@ class Output:
         self._echo(f"error: {message}\nhint: {report}", err=True)
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table of data, as wide as it needs to be where nobody looks."""
+        """A table of data: drawn for a terminal, plain columns without padding at their end for a pipe."""
+        if self.before_printing is not None:
+            self.before_printing()
+        if not sys.stdout.isatty():
+            self._columns([headings, *rows])
+            return
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
         for heading in headings:
-            table.add_column(heading, overflow="fold", no_wrap=not sys.stdout.isatty())
+            table.add_column(heading, overflow="fold")
         for row in rows:
             table.add_row(*row)
-        if self.before_printing is not None:
-            self.before_printing()
-        self.console().print(table)
+        self._console().print(table)
 
-    def console(self) -> Console:
-        """A rich console on stdout that never colours or wraps what is piped."""
+    def _columns(self, rows: Sequence[Sequence[str]]) -> None:
+        """Rich takes longer to import than `list` to run; a pipe needs none of it."""
+        lines = [line for row in rows for line in zip_longest(*map(str.splitlines, row), fillvalue="")]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+            self._echo("  ".join(cells).rstrip())
+
+    def _console(self) -> Console:
         from rich.console import Console
 
-        width = None if sys.stdout.isatty() else 10_000
-        return Console(no_color=not self.color, highlight=False, markup=False, emoji=False, width=width)
+        return Console(no_color=not self.color, highlight=False, markup=False, emoji=False)
 
     def _envelope(self, **content: Any) -> None:
         envelope = {"version": ENVELOPE, "command": self.command, **content}
@@ -149,7 +159,7 @@ def _error_data(error: StackctlError, code: int) -> dict[str, Any]:
         "kind": type(error).__name__,
         "exit_code": code,
         "message": error.message,
-        "hint": error.hint,
+        "hint": error.hint or next(iter(error.hints), ""),
         "problems": [
             {
                 "path": problem.path,
