@@ -205,10 +205,6 @@ candidate() {
 
 refresh_lists() {
   [ -z "$(candidate docker.io)" ] || return 0
-  if [ "$mode" = dry-run ]; then
-    say "would run: apt-get update"
-    return
-  fi
   say "apt-get update"
   apt update >/dev/null || warn "apt-get update failed in part; going on with what it got"
   [ -n "$(candidate docker.io)" ] || fail "apt knows no package docker.io" \
@@ -280,6 +276,10 @@ install_compose_from_debian_13() {
 }
 
 install_what_is_missing() {
+  if [ "$mode" = dry-run ] && [ -z "$(candidate docker.io)" ]; then
+    say "would run: apt-get update (its lists are empty), then install what this release calls the engine and Compose v2"
+    return
+  fi
   refresh_lists
   wanted=$(engine_packages)
   plugins=$(compose_packages)

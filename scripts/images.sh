@@ -260,7 +260,7 @@ clean() {
     rm -rf "$home"
   fi
   [ -z "$left" ] || fail "still in use by containers:$left" "remove those containers, then run this again"
-  say "clean; kept: the engine, its build cache (docker builder prune) and the package mmdebstrap"
+  say "clean; kept: the engine, its build cache (docker builder prune) and the packages it installed (mmdebstrap)"
 }
 
 # --- all of it ----------------------------------------------------------------------------

@@ -5,8 +5,12 @@
 debian_lists() {
   [ ! -e "$scratch/apart/ready" ] || return 0
   mkdir -p "$scratch/apart"
-  write_debian_sources "$release" "$scratch/apart/sources.list" || fail "apt's sources name no Debian archive" \
+  write_debian_sources "$release" "$scratch/apart/sources.list" || fail "apt's sources name no Debian archive, and these images are built from Debian $release" \
     "name one: STACKCTL_DEBIAN_MIRROR=URL $root/images.sh"
+  if [ -z "$(debian_keyring -)" ]; then
+    install_package debian-archive-keyring
+    write_debian_sources "$release" "$scratch/apart/sources.list"
+  fi
   apart "$scratch/apart" apt-get update >"$scratch/log" 2>&1 || show_log "this machine's mirror does not serve Debian $release" \
     "name one that does: STACKCTL_DEBIAN_MIRROR=URL $root/images.sh"
   touch "$scratch/apart/ready"
@@ -48,18 +52,17 @@ validity_options() {
   done
 }
 
-ensure_mmdebstrap() {
-  ! have mmdebstrap || return 0
-  say "apt-get install mmdebstrap"
-  DEBIAN_FRONTEND=noninteractive bounded 300 apt-get -qq -y -o DPkg::Lock::Timeout=300 install --no-install-recommends mmdebstrap >"$scratch/log" 2>&1 ||
-    show_log "could not install mmdebstrap" "the reason stands above; put it right, then run this again"
+install_package() {
+  say "apt-get install $1"
+  DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l bounded 300 apt-get -qq -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$1" >"$scratch/log" 2>&1 ||
+    show_log "could not install $1" "the reason stands above; put it right (apt-get update?), then run this again"
 }
 
 ensure_base() {
   base=stackctl-base:$release
   base_content=$release-$(hash_of "$root/images/base")
   [ "$(label "$base" stackctl.image.content || :)" != "$base_content" ] || return 0
-  ensure_mmdebstrap
+  have mmdebstrap || install_package mmdebstrap
   debian_lists
   apt_proxy
   say "making the base: Debian $release"

@@ -113,8 +113,10 @@ apt_sources() {
 }
 
 # debian_source SUFFIX: "URI KEYRING" of the Debian archive ("" or "-security") that this machine
-# uses. Others publish suites of the same name, so the archive is the one that also has -updates.
+# uses, which only Debian itself does. Others publish suites of the same name, so the archive is
+# the one that also has -updates.
 debian_source() {
+  [ "$(os_field ID)" = debian ] || return 0
   apt_sources | awk -v codename="$(os_field VERSION_CODENAME)" -v suffix="$1" '
     $2 == codename suffix || $2 ~ ("^(stable|oldstable|testing|oldoldstable)" suffix "$") { uri[++n] = $1; keyring[n] = $3 }
     suffix == "" && $2 ~ /-updates$/ { archive[$1] = 1 }
