@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackctl.core.limits import effective
 from stackctl.core.policy import Rules, bound
 from stackctl.core.render import render_stack
-from stackctl.core.rules import Bounded
 from stackctl.core.stack import Rendered, Stack, TemplateFolder
 from stackctl.core.stackfile import parse_stack
+
+if TYPE_CHECKING:
+    from stackctl.core.rules import Bounded
 
 ROOT = Path(__file__).parents[1]
 STACKS = ("hello", "myenv", "webapp")

@@ -140,12 +140,3 @@ def test_every_service_waits_for_nothing_unknown_and_has_a_check(name: str) -> N
 def test_dumped_and_loaded_it_is_the_same(name: str) -> None:
     document = rendered(name).document
     assert load(dump(document), source="x").data == document
-
-
-def test_a_changed_file_changes_its_service_only() -> None:
-    def labels(port: str) -> dict[str, object]:
-        services = rendered("webapp", {"port": port}).document["services"]
-        return {name: one.get("labels") for name, one in services.items()}
-
-    one, other = labels("8000"), labels("8001")
-    assert {name for name in one if one[name] != other[name]} == {"proxy"}

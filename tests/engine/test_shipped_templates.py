@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -19,8 +20,10 @@ import pytest
 from shipped import bounded
 from stackctl.core.documents import dump
 from stackctl.core.holes import data_hole, find_holes, hole_name, port_hole, user_hole
-from stackctl.core.stack import Rendered
 from templating import NASTY, render
+
+if TYPE_CHECKING:
+    from stackctl.core.stack import Rendered
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stackctl.core.attachments import fingerprint, secret_names, secret_source, stamp_files
+from stackctl.core.attachments import fingerprint, secret_names, secret_source
 from stackctl.core.connections import clashes, connect
 from stackctl.core.documents import MAX_BYTES, dump, refusal
 from stackctl.core.errors import Problem, TemplateError
@@ -21,7 +21,9 @@ from stackctl.core.stack import (
     Template,
     TemplateFolder,
 )
-from stackctl.core.values import Values
+
+if TYPE_CHECKING:
+    from stackctl.core.values import Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ def assemble(parts: Parts, document: Mapping[str, Any]) -> Rendered:
     for name, receives in connections.items():
         wanted = [one for one in plans if one.name in receives]
         services[name] = connect(services[name], name, wanted, checked)
-    together = {name: stamp_files(one, files) for name, one in sorted({**services, **beside}.items())}
+    together = dict(sorted({**services, **beside}.items()))
     return Rendered(
         document=_bounded(_with_secrets({**rest, "services": together}), parts),
         files=dict(sorted(files.items())),

@@ -11,8 +11,6 @@ from typing import Any
 from stackctl.core.holes import FILES, SECRETS, data_hole
 from stackctl.core.tokens import show
 
-FILES_LABEL = "rendered-files"
-"""A container sees the files that it was made with; when this label changes, Compose makes it anew."""
 SECRETS_PATH = "/run/secrets"
 """Where Compose mounts secrets in a container."""
 
@@ -47,26 +45,6 @@ def attach(service: Mapping[str, Any], shelf: Shelf) -> dict[str, Any]:
         if isinstance(service.get(key), dict):
             fitted[key] = {name: _text(value) for name, value in service[key].items()}
     return fitted
-
-
-def stamp_files(service: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
-    """The service with a label that changes whenever a file does that it mounts.
-
-    Args:
-        service: A service with its mounts in long form.
-        files: Path below the environment's files -> text.
-    """
-    mounts = service.get("volumes") or []
-    sources = [str(mount.get("source", "")) for mount in mounts if isinstance(mount, dict)]
-    below = [source.removeprefix(FILES).strip("/") for source in sources if source.startswith(FILES)]
-    if not below:
-        return dict(service)
-    seen = {name: text for name, text in files.items() if any(_stands_in(name, folder) for folder in below)}
-    label = f"sha256:{fingerprint(seen)}"
-    labels = service.get("labels") or {}
-    if isinstance(labels, list):
-        return {**service, "labels": [*labels, f"{FILES_LABEL}={label}"]}
-    return {**service, "labels": {**labels, FILES_LABEL: label}}
 
 
 def fingerprint(files: Mapping[str, str]) -> str:
