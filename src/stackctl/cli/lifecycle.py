@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from stackctl.cli.command import command, instance_option, name_argument
-from stackctl.cli.session import Session
 from stackctl.cli.values import duration, limit_layer, settings
 from stackctl.cli.views import environment_data
 from stackctl.cli.words import left_words, named, plural
 from stackctl.core.errors import UsageError
-from stackctl.core.records import EnvironmentRecord
 from stackctl.core.units import show_duration
 from stackctl.ops.preparing import Prepared, Request, prepare
 from stackctl.ops.up import UpOptions, UpResult, plan_words
+
+if TYPE_CHECKING:
+    from stackctl.cli.session import Session
+    from stackctl.core.records import EnvironmentRecord
 
 WAIT_SECONDS = 120.0
 
@@ -52,7 +55,7 @@ def up_command(
     """
     from stackctl.ops.up import up
 
-    prepared = prepared_stack(session, name, instance, given, limits)
+    prepared = prepared_stack(session, name, instance, given, limits, lifetime)
     options = UpOptions(
         command=session.command("up", name),
         wait=not no_wait,
@@ -68,7 +71,12 @@ def up_command(
 
 
 def prepared_stack(
-    session: Session, name: str, instance: str, given: Sequence[str], limits: Sequence[str] = ()
+    session: Session,
+    name: str,
+    instance: str,
+    given: Sequence[str],
+    limits: Sequence[str] = (),
+    lifetime: str | None = None,
 ) -> Prepared:
     """The stack that the options describe, rendered and bounded.
 
@@ -76,7 +84,7 @@ def prepared_stack(
         UsageError, PolicyError: As `prepare`.
     """
     request = Request(
-        name=name, instance=instance, given=settings(given, "--set"), limits=limit_layer(limits)
+        name=name, instance=instance, given=settings(given, "--set"), limits=limit_layer(limits, lifetime)
     )
     return prepare(
         request, places=session.places, configuration=session.configuration, machine=session.machine

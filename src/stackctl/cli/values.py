@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UsageError
-from stackctl.core.limits import Layer
 from stackctl.core.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stackctl.core.limits import Layer
 
 
 def settings(words: Sequence[str], option: str) -> dict[str, str]:
@@ -46,7 +50,9 @@ def limit_layer(words: Sequence[str], lifetime: str | None = None) -> Layer:
     Raises:
         UsageError: A limit cannot be read.
     """
-    from stackctl.core.limits import limit_layer_from_words
+    from stackctl.core.limits import Setting, limit_layer_from_words
 
-    every = [*words, *([f"lifetime={lifetime}"] if lifetime else [])]
-    return limit_layer_from_words(every, "--limit") if every else {}
+    layer = limit_layer_from_words(words, "--limit") if words else {}
+    if lifetime is None:
+        return layer
+    return {**layer, "lifetime": Setting(duration(lifetime, "--lifetime", 0.0), "--lifetime")}

@@ -64,6 +64,8 @@ class StackctlError(Exception):
     """
 
     exit_code: int = 1
+    advice: str = ""
+    """What to do next where neither the error nor one of its problems says it."""
 
     def __init__(self, message: str, *, hint: str = "", problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(message)
@@ -72,19 +74,30 @@ class StackctlError(Exception):
         self.problems = problems
         self.details: tuple[str, ...] = ()
 
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What to do next: the error's own hint and those of its problems, each once; else the advice."""
+        every = (self.hint, *(problem.hint for problem in self.problems))
+        return tuple(dict.fromkeys(hint for hint in every if hint)) or tuple(filter(None, (self.advice,)))
+
 
 class UsageError(StackctlError):
     """The command line, or a file that the user wrote, is wrong."""
 
     exit_code = 2
+    advice = "`stackctl COMMAND --help` shows how a command is used"
 
 
 class StackFileError(UsageError):
     """A stack, template or configuration file does not say what it must."""
 
+    advice = "correct it; `stackctl lint NAME` checks a stack without starting anything"
+
 
 class TemplateError(UsageError):
     """A template could not be rendered."""
+
+    advice = "correct the template; `stackctl render NAME` shows what comes of it"
 
 
 class UnknownName(UsageError):
@@ -95,6 +108,7 @@ class PolicyError(StackctlError):
     """A document asks for what policy refuses; `problems` has every reason."""
 
     exit_code = 3
+    advice = "correct it; `stackctl lint NAME` checks a stack without starting anything"
 
 
 class EngineUnavailable(StackctlError):

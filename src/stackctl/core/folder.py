@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.attachments import Shelf, attach, attach_secrets, secret_path
 from stackctl.core.documents import MAX_BYTES, load
 from stackctl.core.errors import Problem, StackFileError, TemplateError
+from stackctl.core.fields import kind
 from stackctl.core.sandbox import Sandbox
-from stackctl.core.stack import TemplateFolder
 from stackctl.core.tokens import CLOSE, OPEN, Given, SecretText, Tokens
-from stackctl.core.values import Values
+
+if TYPE_CHECKING:
+    from stackctl.core.stack import TemplateFolder
+    from stackctl.core.values import Values
 
 COMPOSE = "compose.yaml.j2"
 FILES = "files/"
@@ -99,8 +102,11 @@ def _parse(text: str, sandbox: Sandbox, shop: Workshop, tokens: Tokens) -> dict[
         message = f"`{problems[0].source}` renders to a document with {len(problems)} problems"
         raise TemplateError(message, problems=tuple(problems)) from None
     services = document.get("services") if isinstance(document, dict) else None
-    if not isinstance(services, dict) or not all(isinstance(one, dict) for one in services.values()):
+    if not isinstance(services, dict):
         raise sandbox.refusal(COMPOSE, 0, "it does not render to a document with a mapping of `services`")
+    for name, service in services.items():
+        if not isinstance(service, dict):
+            raise sandbox.refusal(COMPOSE, 0, f"services.{name}: must be a mapping, not {kind(service)}")
     return dict(document)
 
 

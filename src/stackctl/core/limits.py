@@ -70,6 +70,7 @@ def _parse_memory(text: str | int) -> int:
     return size
 
 
+EXAMPLE = "memory=2g"
 PARSERS = {
     "pids": parse_count,
     "memory": _parse_memory,
@@ -237,12 +238,12 @@ def limit_layer_from_words(words: Sequence[str], origin: str) -> Layer:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
-            hint = f"write {origin} memory=2g; there are {', '.join(PARSERS)}"
+            hint = f"write {origin} {EXAMPLE}; there are {', '.join(PARSERS)}"
             raise UsageError(f"`{shorten(word)}` does not set a limit", hint=hint)
         raw[name.strip()] = value
     layer, wrong = parse_layer(raw, dict.fromkeys(raw, origin))
     for name, sentence in wrong.items():
-        raise UsageError(f"{origin} {shorten(name)}: {sentence}")
+        raise UsageError(f"{origin} {shorten(name)}: {sentence}", hint=f"such as {origin} {EXAMPLE}")
     return layer
 
 

@@ -27,8 +27,9 @@ def check_name(name: str, what: str = "stack") -> str:
         UsageError: The name has anything but a-z, 0-9, - and _, or more than 48 characters.
     """
     if not _STACK.fullmatch(name):
+        article = "an" if what[0] in "aeiou" else "a"
         raise UsageError(
-            f"{shorten(name)!a} cannot be the name of a {what}",
+            f"{shorten(name)!a} cannot be the name of {article} {what}",
             hint="use up to 48 of a-z, 0-9, - and _, the first a letter or digit",
         )
     return name

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UnknownName
 from stackctl.core.names import check_name, nearest, project_name, unique_match
-from stackctl.core.records import EnvironmentRecord
 from stackctl.ops.finding import Places, find_stack, stack_files
-from stackctl.ops.protocols import Store
+
+if TYPE_CHECKING:
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.ops.protocols import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,7 @@ def environment(word: str, instance: str, places: Places, store: Store) -> Envir
 
     Raises:
         UnknownName: It means nothing, more than one thing, or a stack of which there is no environment.
+        StateError: Its record cannot be read.
     """
     if instance:
         check_name(instance, "instance")
@@ -40,6 +44,7 @@ def environment(word: str, instance: str, places: Places, store: Store) -> Envir
     match = unique_match(word, [record.project for record in records]) if not instance else None
     if match and (match == word or "-" in word):
         return next(record for record in records if record.project == match)
+    _refuse_unreadable({word, *_projects_here(word, instance, places)}, store)
     raise _unknown(word, instance, places, records)
 
 
@@ -47,13 +52,24 @@ def _in_this_checkout(
     word: str, instance: str, places: Places, records: Sequence[EnvironmentRecord]
 ) -> EnvironmentRecord | None:
     """By its stack here, also when the stack's file is gone."""
-    roots = [str(path) for path in (*places.checkout, places.home.resolve())]
-    expected = [project_name(word, root, instance) for root in roots]
     by_project = {record.project: record for record in records}
-    for project in expected:
+    for project in _projects_here(word, instance, places):
         if project in by_project:
             return by_project[project]
     return None
+
+
+def _projects_here(word: str, instance: str, places: Places) -> list[str]:
+    """The project names that a stack of this name can have here."""
+    roots = [str(path) for path in (*places.checkout, places.home.resolve())]
+    return [project_name(word, root, instance) for root in roots]
+
+
+def _refuse_unreadable(projects: set[str], store: Store) -> None:
+    """Raise what is wrong with the record of one of these environments, where it cannot be read."""
+    for project, _ in store.unreadable():
+        if project in projects:
+            store.read(project)
 
 
 def _unknown(word: str, instance: str, places: Places, records: Sequence[EnvironmentRecord]) -> UnknownName:

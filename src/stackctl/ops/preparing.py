@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.documents import dump
 from stackctl.core.errors import PolicyError, Problem, StackFileError, UnknownName
 from stackctl.core.file_stamps import stamp_files
 from stackctl.core.limits import Effective, Layer, Watchdog, check_thresholds, effective, watchdog_for
-from stackctl.core.names import nearest, project_name
+from stackctl.core.names import check_name, nearest, project_name
 from stackctl.core.policy import bound
 from stackctl.core.render import render_stack
 from stackctl.core.rules import Bounded, Rules
-from stackctl.core.stack import Configuration, MachinePolicy, Rendered, Stack, TemplateFolder
 from stackctl.core.stackfile import parse_stack
 from stackctl.core.templatefile import parse_template
 from stackctl.ops.bounded_call import call_bounded
 from stackctl.ops.finding import Found, Places, find_stack, find_template, read_macros
 
+if TYPE_CHECKING:
+    from stackctl.core.stack import Configuration, MachinePolicy, Rendered, Stack, TemplateFolder
+
 RENDER_SECONDS = 10.0
 RENDER_MEMORY = 512 << 20
 RENDER_OUTPUT = 16 << 20
+_CEILING = "ask for no more than the ceiling; who administers this machine may raise it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +144,11 @@ def prepare(
     """Everything from the name to the bounded document; reads files, writes none.
 
     Raises:
-        UsageError: The stack or a template is wrong, all problems at once.
+        UsageError: The stack or a template is wrong, all problems at once; or the instance's name is.
         PolicyError: The document asks for what policy refuses, all problems at once.
     """
+    if request.instance:
+        check_name(request.instance, "instance")
     return prepare_sources(
         read_sources(request.name, places), request, configuration=configuration, machine=machine
     )
@@ -250,7 +255,12 @@ def _limits_by_service(
         layers = (request.limits, own, stack.limits, configuration.limits)
         found[name], wrong = effective(*layers, ceilings=machine.ceilings)
         path = f"services.{name}.limits" if name else "limits"
-        problems += [Problem(path=path, message=text, source=stack.source) for text in wrong]
+        told = {problem.message for problem in problems}
+        problems += [
+            Problem(path=path, message=text, hint=_CEILING, source=stack.source)
+            for text in wrong
+            if text not in told
+        ]
     return found, problems
 
 
