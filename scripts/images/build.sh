@@ -64,7 +64,6 @@ ensure_base() {
   [ "$(label "$base" stackctl.image.content || :)" != "$base_content" ] || return 0
   have mmdebstrap || install_package mmdebstrap
   debian_lists
-  apt_proxy
   say "making the base: Debian $release"
   set --
   while IFS= read -r option; do
@@ -109,6 +108,7 @@ build() {
     unpack busybox-static
     install -m 0755 "$scratch/busybox-static/bin/busybox" "$context/busybox"
   else
+    apt_proxy
     ensure_base
     set -- "$@" --build-arg "BASE=$base" --build-arg http_proxy --build-arg https_proxy
   fi
@@ -116,6 +116,8 @@ build() {
   say "building $1 from $package $version"
   name=$1
   shift
+  # An attestation makes an index of it, whose parts the registry's sweep takes for untagged
+  export BUILDX_NO_DEFAULT_ATTESTATIONS=1
   patiently 1800 docker build --quiet "$@" \
     --label "stackctl.image.content=$(wanted_content "$name")" \
     --label "stackctl.image.built-from=Debian $release, package $package $version" \

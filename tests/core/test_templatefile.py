@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from stackctl.core.documents import dump
 from stackctl.core.errors import StackFileError, UsageError
+from stackctl.core.limits import Setting
 from stackctl.core.patterns import check_pattern, matches
-from stackctl.core.stack import DataFolder, Setting, SidecarFacts, SidecarSpec, Template, Variable
+from stackctl.core.stack import DataFolder, SidecarFacts, SidecarSpec, Template, Variable
 from stackctl.core.templatefile import parse_template, value_for
 from stackctl.core.variables import TYPES
 

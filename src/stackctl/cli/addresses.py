@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+from typing import TYPE_CHECKING
 
 import click
 
 from stackctl.cli.command import command, instance_option, name_argument
 from stackctl.cli.inside import check_service, containers_of
-from stackctl.cli.session import Session
 from stackctl.core.errors import ServiceFailed
-from stackctl.core.records import EnvironmentRecord
 from stackctl.ops.reaching import Address, addresses, first_address, secret_values, variables
+
+if TYPE_CHECKING:
+    from stackctl.cli.session import Session
+    from stackctl.core.records import EnvironmentRecord
 
 
 @command("url")

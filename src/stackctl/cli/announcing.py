@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from stackctl.cli.session import Session
+from typing import TYPE_CHECKING
+
 from stackctl.cli.words import named
 from stackctl.core.errors import StackctlError
 from stackctl.core.records import LIVE
 from stackctl.core.units import show_duration
+
+if TYPE_CHECKING:
+    from stackctl.cli.session import Session
 
 SOON = 3600.0
 """Seconds before its end at which a lifetime is announced; half of a lifetime shorter than two hours."""
@@ -14,7 +18,7 @@ SOON = 3600.0
 
 def announce(session: Session) -> None:
     """Warn of each environment whose lifetime is over or ends within the hour; only where state was read."""
-    from stackctl.ops.status import time_left
+    from stackctl.ops.lifetimes import time_left
 
     if "store" not in vars(session):
         return

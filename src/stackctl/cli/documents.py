@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from stackctl.cli.command import command, instance_option, name_argument
 from stackctl.cli.lifecycle import prepared_stack
-from stackctl.cli.session import Session
 from stackctl.core.errors import PolicyError, StateError, UsageError
-from stackctl.ops.preparing import Prepared
+
+if TYPE_CHECKING:
+    from stackctl.cli.session import Session
+    from stackctl.ops.preparing import Prepared
 
 SET = click.option(
     "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable (sidecar.name too)."

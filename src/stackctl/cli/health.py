@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackctl.cli.command import command
-from stackctl.cli.session import Session
 from stackctl.cli.words import plural
 
 if TYPE_CHECKING:
     from stackctl.cli.output import Output
+    from stackctl.cli.session import Session
     from stackctl.core.checkup import Finding
     from stackctl.ops.doctor import Patient
 

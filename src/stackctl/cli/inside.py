@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from stackctl.cli.command import command, instance_option, name_argument, words_argument
-from stackctl.cli.session import Session
 from stackctl.cli.values import settings
 from stackctl.core.errors import ServiceFailed, UnknownName
-from stackctl.core.facts import Container
-from stackctl.core.records import EnvironmentRecord
+
+if TYPE_CHECKING:
+    from stackctl.cli.session import Session
+    from stackctl.core.facts import Container
+    from stackctl.core.records import EnvironmentRecord
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash || exec sh")
 

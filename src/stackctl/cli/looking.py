@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from stackctl.cli.command import command, instance_option
-from stackctl.cli.session import Session
 from stackctl.cli.views import environment_data, record_data
 from stackctl.cli.words import NONE, cpu_words, left_words, memory_words, named, pids_words
 from stackctl.core.errors import UsageError
 from stackctl.core.records import LIVE, EnvironmentRecord
 from stackctl.core.units import show_duration
-from stackctl.ops.status import EnvironmentView
+
+if TYPE_CHECKING:
+    from stackctl.cli.session import Session
+    from stackctl.ops.status import EnvironmentView
 
 WATCH_SECONDS = 2.0
 HEADINGS = ("SERVICE", "STATE", "CPU / LIMIT", "MEMORY / ACTS AT / LIMIT", "PIDS / ACTS AT / LIMIT", "URL")
@@ -131,7 +134,7 @@ def list_command(session: Session, stacks: bool) -> None:
 
 
 def _data(session: Session, records: Sequence[EnvironmentRecord]) -> list[dict[str, object]]:
-    from stackctl.ops.status import time_left
+    from stackctl.ops.lifetimes import time_left
 
     return [record_data(record, time_left(session.clock, record)) for record in records]
 
@@ -153,7 +156,7 @@ def _others(session: Session) -> dict[str, str]:
 
 
 def _list_row(session: Session, record: EnvironmentRecord) -> tuple[str, ...]:
-    from stackctl.ops.status import time_left
+    from stackctl.ops.lifetimes import time_left
 
     age = session.clock.now().wall - record.created
     life = left_words(time_left(session.clock, record)) if record.phase in LIVE else NONE

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from stackctl.core.errors import StackctlError
-
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from stackctl.core.errors import StackctlError
 
 ENVELOPE = 1
 

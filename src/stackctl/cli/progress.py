@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from stackctl.cli.output import Output
-from stackctl.ops.context import Progress
-
 if TYPE_CHECKING:
     from rich.status import Status
+
+    from stackctl.cli.output import Output
+    from stackctl.ops.context import Progress
 
 
 class PlainProgress:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stackctl.cli.output import Output
-from stackctl.cli.progress import progress_for
-from stackctl.core.records import EnvironmentRecord
-from stackctl.core.stack import Configuration, MachinePolicy
-from stackctl.ops.context import Context
-from stackctl.ops.finding import Places, checkout_folders, read_text, shipped_folder
-from stackctl.ops.protocols import Clock, Engine, Store
+if TYPE_CHECKING:
+    from stackctl.cli.output import Output
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.stack import Configuration, MachinePolicy
+    from stackctl.ops.context import Context
+    from stackctl.ops.finding import Places
+    from stackctl.ops.protocols import Clock, Engine, Store
 
 
 class Session:
@@ -51,6 +52,7 @@ class Session:
     def places(self) -> Places:
         """Where stacks and templates are looked for."""
         import stackctl
+        from stackctl.ops.finding import Places, checkout_folders, shipped_folder
         from stackctl.state.home import config_folder, home_path
 
         return Places(
@@ -63,28 +65,37 @@ class Session:
     @cached_property
     def configuration(self) -> Configuration:
         """The user's `config.yaml`, or the defaults."""
-        from stackctl.core.configuration import parse_configuration
+        from stackctl.core.stack import Configuration
         from stackctl.state.home import config_file
 
         path = config_file()
         if not path.is_file():
             return Configuration()
+        from stackctl.core.configuration import parse_configuration
+        from stackctl.ops.finding import read_text
+
         return parse_configuration(read_text(path), source=str(path))
 
     @cached_property
     def machine(self) -> MachinePolicy:
         """The machine's policy, or none."""
-        from stackctl.core.configuration import parse_machine_policy
+        from stackctl.core.stack import MachinePolicy
         from stackctl.state.home import policy_file
 
         path = policy_file(os.environ)
         if path is None:
             return MachinePolicy()
+        from stackctl.core.configuration import parse_machine_policy
+        from stackctl.ops.finding import read_text
+
         return parse_machine_policy(read_text(path), source=str(path))
 
     @cached_property
     def context(self) -> Context:
         """What the use cases take."""
+        from stackctl.cli.progress import progress_for
+        from stackctl.ops.context import Context
+
         return Context(
             engine=self.engine,
             store=self.store,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from stackctl.cli.command import command, instance_option, name_argument, words_argument
 from stackctl.cli.lifecycle import WAIT_SECONDS, prepared_stack
-from stackctl.cli.session import Session
 from stackctl.cli.values import duration
-from stackctl.core.records import EnvironmentRecord
 from stackctl.ops.up import UpOptions
+
+if TYPE_CHECKING:
+    from stackctl.cli.session import Session
+    from stackctl.core.records import EnvironmentRecord
 
 
 @command("with", runs=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from stackctl.cli.command import command, instance_option, name_argument
-from stackctl.cli.session import Session
 from stackctl.cli.words import named
 from stackctl.core.errors import UsageError
-from stackctl.core.records import EnvironmentRecord
 from stackctl.core.units import show_size
+
+if TYPE_CHECKING:
+    from stackctl.cli.session import Session
+    from stackctl.core.records import EnvironmentRecord
 
 
 @command("purge")

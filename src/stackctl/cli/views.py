@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stackctl.core.records import EnvironmentRecord
-from stackctl.ops.reaching import Address
-from stackctl.ops.status import EnvironmentView, ServiceView
+if TYPE_CHECKING:
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.ops.reaching import Address
+    from stackctl.ops.status import EnvironmentView, ServiceView
 
 
 def environment_data(view: EnvironmentView) -> dict[str, Any]:

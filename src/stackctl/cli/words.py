@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import TYPE_CHECKING
 
-from stackctl.core.records import EnvironmentRecord, ServiceRecord
 from stackctl.core.units import show_duration, show_size
-from stackctl.ops.status import Usage
+
+if TYPE_CHECKING:
+    from stackctl.core.records import EnvironmentRecord, ServiceRecord
+    from stackctl.ops.status import Usage
 
 NONE = "-"
 

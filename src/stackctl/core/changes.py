@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stackctl.core.facts import ENDED, Container
-from stackctl.core.records import ServiceRecord
+
+if TYPE_CHECKING:
+    from stackctl.core.records import ServiceRecord
 
 Kind = Literal["create", "recreate", "start", "remove", "keep"]
 

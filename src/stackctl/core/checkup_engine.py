@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from stackctl.core.checkup_facts import EngineSight, Finding, HostFacts, Socket, plural
-from stackctl.core.facts import EngineFacts
 from stackctl.core.units import show_size
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import EngineFacts
 
 SKEW_WARNING = 5.0
 SKEW_FAILED = 60.0

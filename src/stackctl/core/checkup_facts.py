@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from stackctl.core.facts import EngineFacts, Network
 from stackctl.core.limits import DEFAULT, Limits
 from stackctl.core.stack import Configuration
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import EngineFacts, Network
 
 State = Literal["passed", "warning", "failed"]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
 
 from stackctl.core.checkup_engine import unanswered
 from stackctl.core.checkup_facts import Disk, Finding, HostFacts, plural
-from stackctl.core.facts import Network
 from stackctl.core.labels import PREFIX
 from stackctl.core.units import show_size
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Network
 
 FREE_WARNING = 0.10
 FREE_FAILED = 0.01

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.attachments import attach_secrets, secret_path
 from stackctl.core.holes import SECRETS
 from stackctl.core.sidecars import FILE_SUFFIX, url_secret
-from stackctl.core.stack import SidecarPlan
+
+if TYPE_CHECKING:
+    from stackctl.core.stack import SidecarPlan
 
 
 def connect(

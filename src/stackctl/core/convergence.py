@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stackctl.core.facts import ENDED, Container
-from stackctl.core.records import ServiceRecord
+
+if TYPE_CHECKING:
+    from stackctl.core.records import ServiceRecord
 
 SETTLED = 0.4
 """Seconds that a service without a health check must have run: what fails at once, fails within these."""

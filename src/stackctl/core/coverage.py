@@ -7,10 +7,12 @@ moved its VOLUME in version 18, and data was lost on the plain path.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import Problem
-from stackctl.core.facts import Image
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Image
 
 
 def uncovered(document: Mapping[str, Any], images: Mapping[str, Image | None]) -> tuple[Problem, ...]:

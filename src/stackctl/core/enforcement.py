@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from stackctl.core.facts import AppliedLimits
-from stackctl.core.records import ServiceRecord
 from stackctl.core.units import format_size
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import AppliedLimits
+    from stackctl.core.records import ServiceRecord
 
 UNLIMITED = -1
 # the kernel rounds memory limits down to whole pages; 64 KiB is the largest page of any Linux

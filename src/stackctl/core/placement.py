@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core import holes
 from stackctl.core.dotenv import dotenv
 from stackctl.core.errors import PortTaken, UsageError
 from stackctl.core.holes import find_holes, hole_name
-from stackctl.core.labels import Stamp
 from stackctl.core.names import short_hash
 from stackctl.core.ports import fixed_ports
-from stackctl.core.records import ServiceRecord
-from stackctl.core.stack import DataFolder
 from stackctl.core.subnets import place_subnets
+
+if TYPE_CHECKING:
+    from stackctl.core.labels import Stamp
+    from stackctl.core.records import ServiceRecord
+    from stackctl.core.stack import DataFolder
 
 FALLBACK_UID = 1000
 """Who owns what nobody declared an owner for, where the caller is root: never 0."""

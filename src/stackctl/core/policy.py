@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.deploys import asked_replicas, asked_restart
 from stackctl.core.errors import PolicyError, Problem
 from stackctl.core.holes import PROJECT, strays
-from stackctl.core.limits import Limits
 from stackctl.core.paths import step
 from stackctl.core.policy_limits import lay_limits
 from stackctl.core.policy_rows import ALWAYS, SERVICE, Row, judge_key
@@ -18,6 +17,9 @@ from stackctl.core.records import ServiceRecord
 from stackctl.core.references import dependencies, dependency_cycle, services_of
 from stackctl.core.rules import Bounded, Case, Change, Findings, Rules
 from stackctl.core.stamping import own_labels, stamp
+
+if TYPE_CHECKING:
+    from stackctl.core.limits import Limits
 
 __all__ = ["SERVICE", "Bounded", "Change", "Row", "Rules", "bound", "problems"]
 

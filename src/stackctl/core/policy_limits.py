@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.holes import HOLE, cpus_hole, hole_name, show_cpus
 from stackctl.core.limits import DEFAULT, SENTENCES, Limits
-from stackctl.core.rules import Case
 from stackctl.core.units import format_size, parse_count, parse_cpus, parse_size
+
+if TYPE_CHECKING:
+    from stackctl.core.rules import Case
 
 KEYS = ("pids_limit", "mem_limit", "memswap_limit", "cpus", "cpu_quota", "cpu_period")
 """The keys of a service that only `lay_limits` writes."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.documents import refusal
 from stackctl.core.errors import Problem, StackFileError
-from stackctl.core.limits import Setting
 from stackctl.core.names import nearest
 from stackctl.core.sidecars import FOLDER, Sidecar, merged_specs
-from stackctl.core.stack import Rendered, SidecarSpec, Stack, Template, TemplateFolder
 from stackctl.core.templatefile import parse_template
 from stackctl.core.values import Layers, Values, split_given, values_of
+
+if TYPE_CHECKING:
+    from stackctl.core.limits import Setting
+    from stackctl.core.stack import Rendered, SidecarSpec, Stack, Template, TemplateFolder
 
 DESCRIPTION = "template.yaml"
 

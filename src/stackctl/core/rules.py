@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import Problem
 from stackctl.core.limits import Effective, effective
 from stackctl.core.paths import above, step
-from stackctl.core.records import ServiceRecord
 from stackctl.core.stack import MachinePolicy
+
+if TYPE_CHECKING:
+    from stackctl.core.records import ServiceRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

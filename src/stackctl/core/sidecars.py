@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from string import Formatter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from stackctl.core.attachments import bind
@@ -21,7 +21,9 @@ from stackctl.core.stack import (
     Template,
 )
 from stackctl.core.tokens import Given, escape, show
-from stackctl.core.values import Values
+
+if TYPE_CHECKING:
+    from stackctl.core.values import Values
 
 FOLDER = "sidecars/"
 FILE_SUFFIX = "_FILE"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from stackctl.core.limits import Layer, Setting
+if TYPE_CHECKING:
+    from stackctl.core.limits import Layer, Setting
 
 Scalar = str | int | float | bool
 VariableType = Literal[

@@ -5,12 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from stackctl.core.allow import ALLOW
 from stackctl.core.documents import load
 from stackctl.core.fields import Fields, Report, choice, kind, words
-from stackctl.core.limits import Layer, Setting
 from stackctl.core.names import check_name, check_service, check_variable
 from stackctl.core.settings import (
     image,
@@ -25,6 +24,9 @@ from stackctl.core.settings import (
 )
 from stackctl.core.stack import Guard, ServiceSettings, Stack, TaskDefinition
 from stackctl.core.units import parse_duration
+
+if TYPE_CHECKING:
+    from stackctl.core.limits import Layer, Setting
 
 _KEYS = (
     "description",

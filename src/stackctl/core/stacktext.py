@@ -5,13 +5,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stackctl.core.documents import dump
 from stackctl.core.errors import Problem, UsageError
 from stackctl.core.limits import DEFAULT, Limits
 from stackctl.core.names import nearest
-from stackctl.core.stack import Scalar, SidecarSpec, Template, Variable
 from stackctl.core.variables import value_for
+
+if TYPE_CHECKING:
+    from stackctl.core.stack import Scalar, SidecarSpec, Template, Variable
 
 SECRET_FILE = "file:/path/to/the/secret"  # noqa: S105 - it stands in a comment, and is no secret
 _WIDTH = 96

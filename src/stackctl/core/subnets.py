@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import EngineRefused
 from stackctl.core.holes import HOLE
 from stackctl.core.names import short_hash
 from stackctl.core.policy_top import joins
-from stackctl.core.records import ServiceRecord
+
+if TYPE_CHECKING:
+    from stackctl.core.records import ServiceRecord
 
 SMALLEST = 26
 """Prefix of the subnet that a network gets at least: 61 containers beside the gateway."""

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stackctl.core.deployment import Deployment
 from stackctl.core.errors import ComposeMissing, EngineRefused, ImageMissing, StackctlError, TimedOut
 from stackctl.core.units import show_duration
 from stackctl.engine import process
@@ -24,6 +23,8 @@ from stackctl.engine.errors import explain
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
+
+    from stackctl.core.deployment import Deployment
 
 MINIMUM = (2, 20)  # the first whose `depends_on` and `up` conditions hold for all that policy relies on
 MUTATION_LOCK = ".mutation.lock"

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stackctl.core.deployment import Deployment
 from stackctl.core.errors import StackctlError
-from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
 from stackctl.engine import parse, ports
 from stackctl.engine.cgroup import Cgroups
 from stackctl.engine.endpoint import Endpoint, find_endpoint, find_program
-from stackctl.engine.transport import Transport
+
+if TYPE_CHECKING:
+    from stackctl.core.deployment import Deployment
+    from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
+    from stackctl.engine.transport import Transport
 
 PATIENCE = 10.0
 PULL = 1800.0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stackctl.core.facts import Container
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container
 
 _LISTENING = {"tcp": "0A", "udp": "07"}  # the kernel's states: TCP_LISTEN, and unconnected for UDP
 PROTOCOLS = ("tcp", "udp")

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import StackctlError, UnknownName, UsageError
 from stackctl.core.limits import effective
 from stackctl.core.names import check_name, nearest
-from stackctl.core.stack import Configuration, MachinePolicy, Template
 from stackctl.core.stacktext import stack_text
 from stackctl.core.templatefile import parse_template
 from stackctl.ops.finding import Found, Places, read_text, stack_files, template_names
 from stackctl.ops.preparing import Request, prepare_sources, sources_of
 from stackctl.state.atomic import write_atomic
+
+if TYPE_CHECKING:
+    from stackctl.core.stack import Configuration, MachinePolicy, Template
 
 SIDECARS = "sidecars/"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stackctl.core.stack import Configuration, MachinePolicy
-from stackctl.ops.protocols import Clock, Engine, Store
+
+if TYPE_CHECKING:
+    from stackctl.ops.protocols import Clock, Engine, Store
 
 
 class Progress(Protocol):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackctl.core.checkup_facts import Disk, EngineSight, HostFacts, Supervisor, Trouble
 from stackctl.core.errors import StackctlError
@@ -14,7 +15,9 @@ from stackctl.core.stack import Configuration, MachinePolicy
 from stackctl.ops.doctor_engine import Examined, look_at_engine, trouble_of
 from stackctl.ops.doctor_host import disk_of, network_interfaces, programs, routes
 from stackctl.ops.doctor_state import Surveyed, look_at_state
-from stackctl.ops.protocols import Clock
+
+if TYPE_CHECKING:
+    from stackctl.ops.protocols import Clock
 
 Settings = tuple[Configuration, MachinePolicy]
 

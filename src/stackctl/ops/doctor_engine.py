@@ -8,14 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stackctl.core.checkup_facts import EngineSight, Owned, Socket, Trouble
 from stackctl.core.errors import DaemonFrozen, StackctlError
-from stackctl.core.facts import Container, EngineFacts, Network, Volume
 from stackctl.core.labels import PREFIX
 from stackctl.engine.endpoint import Endpoint, find_program
-from stackctl.ops.protocols import Clock
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container, EngineFacts, Network, Volume
+    from stackctl.ops.protocols import Clock
 
 PATIENCE = 4.0
 """Seconds for one question; a healthy engine takes milliseconds."""

@@ -6,12 +6,14 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stackctl.core.checkup_facts import Leftover, StateSight, Trouble
 from stackctl.core.errors import StackctlError
-from stackctl.core.records import EnvironmentRecord, Lease
 from stackctl.ops.doctor_engine import trouble_of, user_name
+
+if TYPE_CHECKING:
+    from stackctl.core.records import EnvironmentRecord, Lease
 
 
 class Surveyed(Protocol):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import StateError
-from stackctl.core.records import EnvironmentRecord
-from stackctl.ops.context import Context
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import ended
 from stackctl.ops.taking_down import take_down
+
+if TYPE_CHECKING:
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.ops.context import Context
 
 PASSES = 5
 

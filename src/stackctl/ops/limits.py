@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.limits import (
     DEFAULT,
@@ -15,10 +15,12 @@ from stackctl.core.limits import (
     effective,
     watchdog_for,
 )
-from stackctl.core.records import ServiceRecord
-from stackctl.core.stack import Configuration, MachinePolicy
 from stackctl.core.units import show_size
-from stackctl.ops.preparing import Prepared
+
+if TYPE_CHECKING:
+    from stackctl.core.records import ServiceRecord
+    from stackctl.core.stack import Configuration, MachinePolicy
+    from stackctl.ops.preparing import Prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

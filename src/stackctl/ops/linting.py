@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackctl.core.documents import load
 from stackctl.core.errors import Problem, StackFileError
 from stackctl.core.limits import effective
 from stackctl.core.policy import bound
 from stackctl.core.rules import Bounded, Rules
-from stackctl.core.stack import Configuration, MachinePolicy
 from stackctl.ops.finding import read_text
+
+if TYPE_CHECKING:
+    from stackctl.core.stack import Configuration, MachinePolicy
 
 
 def lint_file(path: Path, configuration: Configuration, machine: MachinePolicy) -> Bounded:

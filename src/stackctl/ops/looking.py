@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import EngineRefused
-from stackctl.core.facts import Container, EngineFacts, Network
 from stackctl.core.labels import PREFIX, Stamp, read_stamp
-from stackctl.core.records import EnvironmentRecord
-from stackctl.ops.context import Context
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container, EngineFacts, Network
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.ops.context import Context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

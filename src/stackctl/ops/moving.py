@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import StateError, UnknownName
-from stackctl.core.records import EnvironmentRecord
-from stackctl.ops.context import Context
 from stackctl.ops.down import end
 from stackctl.ops.looking import look
 from stackctl.ops.naming import moved_environments
-from stackctl.ops.preparing import Prepared
 from stackctl.ops.recording import ended
+
+if TYPE_CHECKING:
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.ops.context import Context
+    from stackctl.ops.preparing import Prepared
 
 
 def old_environment(context: Context, prepared: Prepared, project: str | None) -> EnvironmentRecord:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from stackctl.core.deployment import Deployment
 from stackctl.core.errors import PortTaken
 from stackctl.core.holes import cpus_hole, hole_name
 from stackctl.core.labels import Stamp
 from stackctl.core.placement import Placement, PlacementWorld, environment_file, place
 from stackctl.core.ports import fixed_ports
-from stackctl.core.records import EnvironmentRecord, ServiceRecord
-from stackctl.core.stack import SidecarPlan
 from stackctl.core.urls import inside
-from stackctl.ops.context import Context
-from stackctl.ops.looking import Scene
-from stackctl.ops.preparing import Prepared
+
+if TYPE_CHECKING:
+    from stackctl.core.deployment import Deployment
+    from stackctl.core.records import EnvironmentRecord, ServiceRecord
+    from stackctl.core.stack import SidecarPlan
+    from stackctl.ops.context import Context
+    from stackctl.ops.looking import Scene
+    from stackctl.ops.preparing import Prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

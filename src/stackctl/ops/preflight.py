@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.coverage import uncovered
 from stackctl.core.errors import LimitsUnenforced, PolicyError
-from stackctl.core.facts import EngineFacts, Image
-from stackctl.core.records import ServiceRecord
 from stackctl.core.units import show_size
-from stackctl.ops.context import Context
-from stackctl.ops.looking import Scene
-from stackctl.ops.preparing import Prepared
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import EngineFacts, Image
+    from stackctl.core.records import ServiceRecord
+    from stackctl.ops.context import Context
+    from stackctl.ops.looking import Scene
+    from stackctl.ops.preparing import Prepared
 
 
 def preflight(context: Context, scene: Scene, prepared: Prepared, *, pull: bool) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stackctl.core.deployment import Deployment, Instant
-from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
-from stackctl.core.records import EnvironmentRecord, Lease
-from stackctl.core.stack import DataFolder, SecretSpec
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
+    from stackctl.core.records import EnvironmentRecord, Lease
+    from stackctl.core.stack import DataFolder, SecretSpec
 
 __all__ = ["Clock", "Deployment", "Engine", "Instant", "Store"]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import StateError
-from stackctl.ops.context import Context
 from stackctl.ops.down import end
 from stackctl.ops.looking import look
+
+if TYPE_CHECKING:
+    from stackctl.ops.context import Context
 
 
 def purge(context: Context, project: str, *, command: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UnknownName
-from stackctl.core.facts import Container, PublishedPort
-from stackctl.core.records import EnvironmentRecord, SidecarRecord
 from stackctl.core.urls import inside, outside
-from stackctl.ops.context import Context
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container, PublishedPort
+    from stackctl.core.records import EnvironmentRecord, SidecarRecord
+    from stackctl.ops.context import Context
 
 WEB = "http://{host}:{port}"
 

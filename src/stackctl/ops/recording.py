@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from stackctl.core.facts import Container
-from stackctl.core.limits import Watchdog
 from stackctl.core.records import Deadline, Ending, EnvironmentRecord, ServiceRecord, SidecarRecord
-from stackctl.ops.context import Context
-from stackctl.ops.looking import Scene
-from stackctl.ops.preparing import Prepared
 
 if TYPE_CHECKING:
+    from stackctl.core.facts import Container
+    from stackctl.core.limits import Watchdog
+    from stackctl.ops.context import Context
+    from stackctl.ops.looking import Scene
+    from stackctl.ops.preparing import Prepared
     from stackctl.ops.up import UpOptions
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import PolicyError, ServiceFailed, StackctlError, UnknownName
-from stackctl.core.records import EnvironmentRecord
-from stackctl.core.stack import MachinePolicy
 from stackctl.core.units import show_duration
-from stackctl.ops.context import Context
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import finish
 from stackctl.ops.undoing import keep_logs
 from stackctl.ops.verifying import verify
 from stackctl.ops.waiting import wait_until_ready
+
+if TYPE_CHECKING:
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.stack import MachinePolicy
+    from stackctl.ops.context import Context
 
 
 def restart(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stackctl.core.stack import Configuration, MachinePolicy
 from stackctl.ops.authoring import NewStack, new_stack
 from stackctl.ops.finding import Places, stack_files
+
+if TYPE_CHECKING:
+    from stackctl.core.stack import Configuration, MachinePolicy
 
 EXAMPLE = "example"
 TEMPLATE = "hello"

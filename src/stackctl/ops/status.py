@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stackctl.core.convergence import standings
 from stackctl.core.errors import StateError
-from stackctl.core.facts import Container, Reading
-from stackctl.core.records import EnvironmentRecord, ServiceRecord
-from stackctl.ops.context import Context
+from stackctl.ops.lifetimes import time_left
 from stackctl.ops.looking import look
-from stackctl.ops.protocols import Clock
 from stackctl.ops.reaching import Address, addresses, masks
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container, Reading
+    from stackctl.core.records import EnvironmentRecord, ServiceRecord
+    from stackctl.ops.context import Context
 
 CPU_WINDOW = 0.15
 """Seconds between the two samples that cpu use is measured from."""
@@ -97,12 +100,6 @@ def status(context: Context, project: str, *, usage: bool = True) -> Environment
         healthy=record.phase == "running" and all(state.standing == "ready" for state in states),
         strangers=scene.strangers,
     )
-
-
-def time_left(clock: Clock, record: EnvironmentRecord) -> float:
-    """Seconds of an environment's lifetime that are left, suspended time counted."""
-    now = clock.now()
-    return record.deadline.left(wall=now.wall, boottime=now.boottime, boot=now.boot)
 
 
 def _usage(context: Context, containers: tuple[Container, ...]) -> dict[str, Usage]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from stackctl.core.changes import removal_order
 from stackctl.core.errors import EngineRefused
-from stackctl.core.facts import Container, Network
-from stackctl.ops.context import Context
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container, Network
+    from stackctl.ops.context import Context
 
 LOOKS = 3
 """How often what is left is looked at again; a container may have been made while we listed."""

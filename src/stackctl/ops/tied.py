@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stackctl.core.records import LIVE, EnvironmentRecord
-from stackctl.ops.context import Context
 from stackctl.ops.down import down
-from stackctl.ops.preparing import Prepared
 from stackctl.ops.reaching import addresses, secret_values, variables
 from stackctl.ops.up import UpOptions, UpResult, up
+
+if TYPE_CHECKING:
+    from stackctl.ops.context import Context
+    from stackctl.ops.preparing import Prepared
 
 LOOK_SECONDS = 0.5
 

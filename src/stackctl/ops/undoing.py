@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from stackctl.core.convergence import standings
 from stackctl.core.errors import Interrupted, StackctlError
-from stackctl.core.facts import Container
-from stackctl.core.records import EnvironmentRecord
-from stackctl.ops.context import Context
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import ended
 from stackctl.ops.taking_down import made_since, take_down
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.ops.context import Context
 
 KEPT_LINES = 200
 SHOWN_LINES = 20

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from stackctl.core.changes import ServiceChange, changes
 from stackctl.core.convergence import standings, unsettled
-from stackctl.core.deployment import Deployment
 from stackctl.core.documents import load
 from stackctl.core.errors import ServiceFailed, StackctlError
-from stackctl.core.facts import Container
-from stackctl.core.records import EnvironmentRecord
-from stackctl.ops.context import Context
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.placing import Placed, place_environment, write_folder
 from stackctl.ops.preflight import preflight
-from stackctl.ops.preparing import Prepared
 from stackctl.ops.recording import begin, ended, finish, with_thresholds
 from stackctl.ops.taking_down import take_down
 from stackctl.ops.undoing import undo
 from stackctl.ops.verifying import verify
 from stackctl.ops.waiting import generation_of, wait_until_ready
+
+if TYPE_CHECKING:
+    from stackctl.core.deployment import Deployment
+    from stackctl.core.facts import Container
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.ops.context import Context
+    from stackctl.ops.preparing import Prepared
 
 COMPOSE_SECONDS = 600.0
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from stackctl.core.enforcement import unenforced
 from stackctl.core.errors import LimitsUnenforced, Problem
-from stackctl.core.facts import Container, EngineFacts
-from stackctl.core.records import ServiceRecord
-from stackctl.ops.context import Context
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container, EngineFacts
+    from stackctl.core.records import ServiceRecord
+    from stackctl.ops.context import Context
 
 KERNEL = "kernel"
 ENGINE_ONLY = "unverified: the cgroups of this engine cannot be read from here"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from stackctl.core.convergence import ServiceState, standings
 from stackctl.core.errors import NotReady, ServiceFailed
-from stackctl.core.facts import Container
 from stackctl.core.labels import PREFIX
-from stackctl.core.records import ServiceRecord
 from stackctl.core.units import show_duration
-from stackctl.ops.context import Context
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container
+    from stackctl.core.records import ServiceRecord
+    from stackctl.ops.context import Context
 
 FIRST_LOOK = 0.02
 SLOWEST_LOOK = 0.25

@@ -7,13 +7,16 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import StateError
-from stackctl.core.stack import DataFolder
 from stackctl.state.atomic import sync_folder, temporary_name
 from stackctl.state.failures import check_file_name, refused
 from stackctl.state.folders import check_folder, make_folder
 from stackctl.state.secret_files import SECRETS
+
+if TYPE_CHECKING:
+    from stackctl.core.stack import DataFolder
 
 DATA = "data"
 _BLOCK = 512

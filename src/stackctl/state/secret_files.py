@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import Problem, StateError, UsageError
-from stackctl.core.stack import SecretSpec
 from stackctl.core.units import show_size
 from stackctl.state.atomic import read_regular, write_changed
 from stackctl.state.failures import check_file_name, encode_text
 from stackctl.state.folders import make_folder
+
+if TYPE_CHECKING:
+    from stackctl.core.stack import SecretSpec
 
 SECRETS = "secrets"
 MOUNTED_MODE = 0o444

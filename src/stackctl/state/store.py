@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stackctl.core.deployment import Deployment
-from stackctl.core.records import EnvironmentRecord, Lease
-from stackctl.core.stack import DataFolder, SecretSpec
 from stackctl.state import data_folders, documents, leases, locks, record_files, secret_files, trash
 from stackctl.state.atomic import sweep, write_atomic
 from stackctl.state.failures import check_file_name, refused
 from stackctl.state.folders import make_folder
-from stackctl.state.home import Home
+
+if TYPE_CHECKING:
+    from stackctl.core.deployment import Deployment
+    from stackctl.core.records import EnvironmentRecord, Lease
+    from stackctl.core.stack import DataFolder, SecretSpec
+    from stackctl.state.home import Home
 
 PLACEMENT_LOCK = "placement"
 """The lock under which ports and subnets are given out, for all environments of a state directory."""

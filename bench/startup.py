@@ -1,0 +1,67 @@
+"""How long it takes until the command line answers, against what importing click alone takes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from uuid import uuid4
+
+from pairs import compare, report, timed
+
+from stackctl.core.names import project_name
+from stackctl.core.records import Deadline, EnvironmentRecord, ServiceRecord
+from stackctl.state.home import open_home
+from stackctl.state.store import FileStore
+
+ENVIRONMENTS = 50
+PAIRS = 15
+
+
+def fill(home: Path) -> None:
+    """Records of environments as the real store writes them."""
+    store = FileStore(open_home(home))
+    service = ServiceRecord(pids=256, memory=1 << 30, swap=1 << 30, cpus=1.0)
+    for number in range(ENVIRONMENTS):
+        store.write(
+            EnvironmentRecord(
+                project=project_name("bench", f"/checkout/{number}"),
+                stack="bench",
+                generation=str(uuid4()),
+                phase="stopped",
+                root=f"/checkout/{number}",
+                engine="E",
+                home=store.identity,
+                user=os.getuid(),
+                created=1.0,
+                lifetime=3600.0,
+                deadline=Deadline(wall=1.0, boottime=1.0, boot="b"),
+                services=dict.fromkeys(("web", "db", "cache"), service),
+            )
+        )
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        fill(home)
+        env = {**os.environ, "STACKCTL_HOME": str(home)}
+        click = [sys.executable, "-c", "import click"]
+        command = [str(Path(sys.executable).with_name("stackctl"))]
+        asked = (("--version", 1.3), ("--help", 1.3), ("list", 3.0))
+        rows = [
+            compare(
+                f"`stackctl {word}`" + (f" with {ENVIRONMENTS} environments" if word == "list" else ""),
+                lambda word=word: timed([*command, word], env=env),
+                lambda: timed(click, env=env),
+                bound=bound,
+                pairs=PAIRS,
+            )
+            for word, bound in asked
+        ]
+    return report("Start-up, against `python -c 'import click'`", rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

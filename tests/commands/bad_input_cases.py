@@ -1,0 +1,458 @@
+"""What users get wrong, as one table: the files, the command, the exit code, and what must be said about it.
+
+None of these may need an engine: the tests give them an address where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+IMAGE = "busybox:1.35"
+STACK = "checkout/stacks/s.yaml"
+SMALL = "template: t\n"
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Case:
+    """One mistake.
+
+    Args:
+        says: Fragments that must all stand in what is written on stderr.
+        hint: A fragment of one of the hints; empty where the general advice is enough, which must stand there.
+        files: Path below the test's folder -> content; `checkout/` is the working directory's repository,
+            `config/` the user's configuration.
+        env: The environment; `{root}` is the test's folder.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    code: int
+    says: tuple[str, ...]
+    hint: str
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def template(compose: str, head: str = "description: for a test\n") -> dict[str, str | bytes]:
+    """A stack `s` of a template `t`."""
+    return {
+        STACK: SMALL,
+        "checkout/templates/t/template.yaml": head,
+        "checkout/templates/t/compose.yaml.j2": compose,
+    }
+
+
+def services(*lines: str) -> dict[str, str | bytes]:
+    """A stack `s` of one service `web` with these keys besides its image."""
+    body = "".join(f"    {line}\n" for line in (f"image: {IMAGE}", *lines))
+    return template(f"services:\n  web:\n{body}")
+
+
+def cast(name: str, argv: str, says: str, hint: str, code: int = 2) -> Case:
+    """A mistake in the words of a command."""
+    return Case(name, tuple(argv.split()), code, (says,), hint)
+
+
+def wrong(name: str, text: str | bytes, says: str | tuple[str, ...], hint: str) -> Case:
+    """A mistake in a stack file."""
+    return Case(name, ("up", "s"), 2, (says,) if isinstance(says, str) else says, hint, {STACK: text})
+
+
+def refused(name: str, files: Mapping[str, str | bytes], says: str, hint: str) -> Case:
+    """A thing that policy refuses."""
+    return Case(name, ("up", "s"), 3, (says,), hint, files)
+
+
+def spoilt(name: str, compose: str, says: str, hint: str, head: str = "description: for a test\n") -> Case:
+    """A mistake in a template."""
+    return Case(name, ("up", "s"), 2, (says,), hint, template(compose, head))
+
+
+def configured(name: str, text: str, says: str, hint: str) -> Case:
+    """A mistake in the user's configuration."""
+    return Case(name, ("up", "hello"), 2, (says,), hint, {"config/stackctl/config.yaml": text})
+
+
+def ruled(
+    name: str, policy: str, says: str, hint: str, files: Mapping[str, str | bytes], code: int = 3
+) -> Case:
+    """A thing that the machine's policy, or a mistake in it, stands against."""
+    more = {**files, "policy.yaml": policy}
+    return Case(name, ("up", "s"), code, (says,), hint, more, {"STACKCTL_POLICY": "{root}/policy.yaml"})
+
+
+WORDS = (
+    cast("unknown command", "uo hello", "no such command `uo`: did you mean `up`?", "--help"),
+    cast("unknown option", "up hello --forse", "no such option", "stackctl up --help"),
+    cast("missing name", "up", "missing argument", "stackctl up --help"),
+    cast("one word too many", "up hello again", "unexpected extra argument", "stackctl up --help"),
+    cast("bad duration", "up hello --wait-timeout soon", "--wait-timeout", "such as 30s"),
+    cast("negative duration", "up hello --lifetime -5m", "--lifetime", "such as 30s"),
+    cast("endless lifetime", "up hello --lifetime unlimited", "--lifetime", "such as 30s"),
+    cast(
+        "limit without a value",
+        "up hello --limit memory",
+        "`memory` does not set a limit",
+        "--limit memory=2g",
+    ),
+    cast("unknown limit", "up hello --limit memry=1g", "memry", "memory=2g"),
+    cast("limit of nothing", "up hello --limit memory=0", "memory", ""),
+    cast("endless limit", "up hello --limit pids=-1", "pids", ""),
+    cast("limit that is no size", "up hello --limit memory=lots", "lots", ""),
+    cast("set twice", "up hello --set port=1 --set port=2", "--set port stands twice", "once"),
+    cast("set without a value", "up hello --set port", "NAME=VALUE", "--set version=15"),
+    cast("set of an unknown variable", "up hello --set greting=x", "greting", "greeting"),
+    cast("set of an unknown sidecar", "up hello --set db.version=15", "no sidecar `db`", "sidecars"),
+    cast("set to no port", "up hello --set port=99999", "99999", ""),
+    cast("path as a name", "up ../x", "'../x' cannot be the name of a stack", "48"),
+    cast("option as a name", "up -- -x", "'-x' cannot be the name of a stack", "48"),
+    cast("capitals in a name", "up A", "'A' cannot be the name of a stack", "48"),
+    cast("no ascii in a name", "up sch\u00f6n", "cannot be the name of a stack", "48"),
+    cast("a long name", f"up {'a' * 300}", "...' cannot be the name of a stack", "48"),
+    Case("an empty name", ("up", ""), 2, ("'' cannot be the name of a stack",), "48"),
+    Case("a line feed in a name", ("up", "a\nb"), 2, (r"'a\nb' cannot be the name of a stack",), "48"),
+    cast("path as an instance", "up hello --instance ../../x", "cannot be the name of an instance", "48"),
+    cast("unknown stack", "up helo", "there is no stack `helo`", "hello"),
+    cast(
+        "new of an unknown template", "new x --template weebapp", "there is no template `weebapp`", "webapp"
+    ),
+    cast("path as a template", "new x --template ../../etc", "there is no template `../../etc`", "webapp"),
+    cast("unknown shell", "completion tcsh", "`tcsh` is no shell", "bash"),
+    cast("status of nothing", "status nothing", "nothing", "stackctl list"),
+    cast("down of nothing", "down nothing", "nothing", "stackctl list"),
+    cast("down of neither", "down", "--all", "stackctl list"),
+    cast("down of both", "down hello --all", "--all", "stackctl list"),
+    cast("logs of nothing", "logs nothing", "nothing", "stackctl list"),
+    cast("exec in nothing", "exec nothing web true", "nothing", "stackctl list"),
+    cast("url of nothing", "url nothing", "nothing", "stackctl list"),
+    cast("extend of nothing", "extend nothing 1h", "nothing", "stackctl list"),
+    cast("purge of nothing", "purge nothing --yes", "nothing", "stackctl list"),
+    cast("lint of both", "lint hello -f x.yaml", "name a stack, or a compose file with -f", "--stacks"),
+    cast("lint of a missing file", "lint -f x.yaml", "x.yaml cannot be read", "lint"),
+)
+
+STACK_FILES = (
+    wrong("broken yaml", "template: [t\n", "stacks/s.yaml:", ""),
+    wrong("tabs", "template: t\nlimits:\n\tmemory: 1g\n", "stacks/s.yaml:3", ""),
+    wrong("a list", "- template\n", "stacks/s.yaml", ""),
+    wrong("an empty file", "", "template", "template: NAME"),
+    wrong("duplicate keys", "template: t\ntemplate: u\n", "stacks/s.yaml:2", ""),
+    wrong("two documents", "template: t\n---\ntemplate: u\n", "stacks/s.yaml", ""),
+    wrong("a tag", "template: !!python/object/apply:os.system [id]\n", "stacks/s.yaml:1", ""),
+    wrong("no utf-8", b"template: t\xff\n", "stacks/s.yaml is not UTF-8", ""),
+    wrong("a huge file", "#" * (MIB + 1), "larger than 1 MiB", ""),
+    wrong(
+        "an alias bomb",
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(
+            f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+        ),
+        "stacks/s.yaml",
+        "",
+    ),
+    wrong("deep nesting", "variables: " + "[" * 5000 + "]" * 5000, "stacks/s.yaml", ""),
+    wrong("an unknown key", "template: t\nlimts: {memory: 1g}\n", ("stacks/s.yaml:2", "limts"), "limits"),
+    wrong("both origins", "template: t\ncompose: c.yaml\n", "either a template or compose files", "remove"),
+    wrong("description of no text", "template: t\ndescription: [a]\n", "description", ""),
+    wrong("template of no text", "template: {a: b}\n", "template", ""),
+    wrong("template by a path", "template: ../../etc\n", "template", ""),
+    wrong("compose of no text", "compose: 5\n", "compose", ""),
+    wrong("variables of a list", "template: t\nvariables: [a]\n", "variables", ""),
+    wrong("profiles of a mapping", "compose: c\nprofiles: {a: b}\n", "profiles", ""),
+    wrong("env_file of a number", "compose: c\nenv_file: 7\n", "env_file", ""),
+    wrong("sidecars of text", "template: t\nsidecars: db\n", "sidecars", ""),
+    wrong("limits of text", "template: t\nlimits: small\n", "limits", ""),
+    wrong("a limit of true", "template: t\nlimits: {memory: true}\n", "limits.memory", ""),
+    wrong("watchdog of a list", "template: t\nwatchdog: []\n", "watchdog", ""),
+    wrong("services of a list", "template: t\nservices: [web]\n", "services", ""),
+    wrong("tasks of text", "template: t\ntasks: test\n", "tasks", ""),
+    wrong("allow of a list", "template: t\nallow: [privileged]\n", "allow", ""),
+    wrong("an unknown allow", "template: t\nallow: {web: [privilege]}\n", "privilege", "privileged"),
+    wrong("engine of another kind", "template: t\nengine: podman\n", "engine", ""),
+    wrong(
+        "a threshold above its limit",
+        "template: t\nlimits: {pids: 100}\nwatchdog: {pids: 100}\n",
+        "watchdog.pids",
+        "",
+    ),
+    wrong(
+        "several at once",
+        "templat: t\nlimits: {memory: lots, pids: 0}\nengine: podman\n",
+        ("templat", "limits.memory", "limits.pids", "engine"),
+        "",
+    ),
+    wrong("a template that is not there", "template: weebapp\n", "there is no template `weebapp`", "webapp"),
+    wrong(
+        "a sidecar that is not there",
+        "template: hello\nsidecars: {db: {template: postgrse}}\n",
+        "there is no template",
+        "postgres",
+    ),
+    wrong(
+        "a variable that the template lacks",
+        "template: hello\nvariables: {greting: x}\n",
+        ("stacks/s.yaml:2", "greting"),
+        "greeting",
+    ),
+)
+
+NEEDY = """
+variables:
+  image: {type: image, help: What the web service runs}
+  key: {type: secret, help: Signs the sessions}
+  mode: {choices: [fast, slow], default: fast}
+"""
+ANY = "services:\n  web: {image: busybox:1.35}\n"
+
+TEMPLATES = (
+    Case(
+        "a required variable",
+        ("up", "s"),
+        2,
+        ("image", "What the web service runs"),
+        "--set",
+        template(ANY, NEEDY),
+    ),
+    Case(
+        "a secret in plain text",
+        ("up", "s", "--set", "image=a:1", "--set", "key=hunter2hunter2"),
+        2,
+        ("a secret is generated, or read from a file",),
+        "lint",
+        template(ANY, NEEDY),
+    ),
+    Case(
+        "another choice",
+        ("up", "s", "--set", "image=a:1", "--set", "mode=medium"),
+        2,
+        ("mode", "medium"),
+        "",
+        template(ANY, NEEDY),
+    ),
+    Case(
+        "an image that is none",
+        ("up", "s", "--set", "image=a b"),
+        2,
+        ("image", "a b"),
+        "",
+        template(ANY, NEEDY),
+    ),
+    spoilt(
+        "an undefined variable",
+        "services:\n  web: {image: '{{ imagge }}'}\n",
+        "compose.yaml.j2:2: 'imagge' is undefined",
+        "render",
+    ),
+    spoilt("broken jinja", "services:\n  web: {image: '{{ a'}\n", "compose.yaml.j2:2", ""),
+    spoilt("an unknown filter", "services:\n  web: {image: '{{ 1|nope }}'}\n", "nope", ""),
+    spoilt(
+        "a door in the sandbox", "services:\n  web: {image: '{{ ().__class__ }}'}\n", "compose.yaml.j2:2", ""
+    ),
+    spoilt(
+        "a file of the machine",
+        "services:\n  web: {image: x}\n{% include '/etc/passwd' %}\n",
+        "/etc/passwd",
+        "",
+    ),
+    spoilt(
+        "an endless loop",
+        "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}"
+        "{% endfor %}{% endfor %}{% endfor %}",
+        "did not finish within",
+        "loops without end",
+    ),
+    spoilt("an endless range", "{% for a in range(10**9) %}{% endfor %}", "range", ""),
+    spoilt("an endless recursion", "{% include 'compose.yaml.j2' %}", "without end", ""),
+    spoilt(
+        "a huge output", "{% for a in range(9999) %}" + "# " + "x" * 500 + "\n{% endfor %}", "larger than", ""
+    ),
+    spoilt(
+        "text that doubles",
+        "{% set ns = ['x'] %}{% macro m(t, n) %}{% if n %}{{ m(t ~ t, n - 1) }}"
+        "{% endif %}{% endmacro %}{{ m('x' , 60) }}",
+        "of memory",
+        "grows",
+    ),
+    spoilt("output that is no yaml", "services: [\n", "compose.yaml.j2", ""),
+    spoilt("output without services", "volumes: {}\n", "services", ""),
+    spoilt("output with duplicate keys", "services:\n  web: {image: a}\n  web: {image: b}\n", "web", ""),
+    spoilt(
+        "output with an alias bomb",
+        "x-a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + "".join(
+            f"x-{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+        )
+        + ANY,
+        "compose.yaml.j2",
+        "",
+    ),
+    spoilt("a broken description", ANY, "template.yaml:2", "close the bracket", head="variables: [a\n"),
+    spoilt("an unknown type", ANY, "variables.a.type", "string", head="variables: {a: {type: strng}}\n"),
+    spoilt(
+        "a default of another type",
+        ANY,
+        "variables.a.default",
+        "",
+        head="variables: {a: {type: integer, default: many}}\n",
+    ),
+    spoilt(
+        "a secret with a default",
+        ANY,
+        "a secret has no default",
+        "generated",
+        head="variables: {a: {type: secret, default: hunter2}}\n",
+    ),
+    Case(
+        "a template that is not utf-8",
+        ("up", "s"),
+        2,
+        ("compose.yaml.j2 is not UTF-8",),
+        "",
+        {**template(ANY), "checkout/templates/t/compose.yaml.j2": b"services: \xff\n"},
+    ),
+    Case(
+        "a template without compose text",
+        ("up", "s"),
+        2,
+        ("compose.yaml.j2",),
+        "",
+        {STACK: SMALL, "checkout/templates/t/template.yaml": "description: x\n"},
+    ),
+)
+
+ALL_AT_ONCE = services(
+    "privileged: true",
+    "network_mode: host",
+    "pid: host",
+    "cap_add: [SYS_ADMIN]",
+    "devices: [/dev/kvm]",
+    "security_opt: [seccomp=unconfined]",
+    "volumes: [/var/run/docker.sock:/var/run/docker.sock, /etc:/host]",
+)
+
+POLICY = (
+    Case(
+        "all refusals at once",
+        ("up", "s"),
+        3,
+        (
+            "services.web.privileged",
+            "services.web.network_mode",
+            "services.web.pid",
+            "services.web.cap_add",
+            "services.web.devices",
+            "services.web.security_opt",
+            "docker.sock",
+            "services.web.volumes[1]",
+        ),
+        "allow",
+        ALL_AT_ONCE,
+    ),
+    refused("privileged", services("privileged: true"), "services.web.privileged", "allow"),
+    refused("host network", services("network_mode: host"), "services.web.network_mode", "allow"),
+    refused("docker.sock", services("volumes: [/var/run/docker.sock:/s]"), "services.web.volumes", "allow"),
+    refused("a bind outside", services("volumes: [/opt/somebody:/host]"), "services.web.volumes", "allow"),
+    spoilt(
+        "a climbing bind",
+        "services:\n  web: {image: x, volumes: ['../../../..:/host']}\n",
+        "`../../../..` cannot be mounted",
+        "render",
+    ),
+    refused("a device", services("devices: [/dev/kvm]"), "services.web.devices", "allow"),
+    refused("an administrator", services("cap_add: [SYS_ADMIN]"), "SYS_ADMIN", "allow"),
+    refused("no seccomp", services("security_opt: ['seccomp:unconfined']"), "security_opt", "allow"),
+    refused("an unknown key of a service", services("privilegd: true"), "privilegd", "spelling"),
+    refused("a dependency on nothing", services("depends_on: [db]"), "depends_on", ""),
+    refused(
+        "a cycle",
+        template("services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [a]}\n"),
+        "in a circle: a -> b -> a",
+        "lint",
+    ),
+    refused("no image", template("services:\n  web: {command: x}\n"), "services.web", ""),
+    spoilt(
+        "a service of text",
+        "services:\n  web: nginx\n",
+        "services.web: must be a mapping, not text",
+        "render",
+    ),
+    refused("endless memory", services("mem_limit: -1"), "mem_limit", ""),
+    refused("endless pids", services("pids_limit: -1"), "pids_limit", ""),
+    Case(
+        "a compose file of its own",
+        ("lint", "-f", "compose.yaml"),
+        3,
+        ("services.a.privileged", "services.a.volumes[0]"),
+        "",
+        {"checkout/compose.yaml": "services:\n  a: {image: x, privileged: true, volumes: ['../..:/x']}\n"},
+    ),
+    ruled(
+        "public ports where they are forbidden",
+        "forbid: [public-ports]\n",
+        "services.web.ports[0]",
+        "forbids",
+        {**services("ports: ['0.0.0.0:8080:80']"), STACK: "template: t\nallow: {web: [public-ports]}\n"},
+    ),
+    ruled(
+        "memory over the ceiling",
+        "ceilings: {memory: 1g}\n",
+        "memory",
+        "",
+        {**services(), STACK: "template: t\nlimits: {memory: 2g}\n"},
+    ),
+    ruled(
+        "lifetime over the ceiling",
+        "ceilings: {lifetime: 1h}\n",
+        "lifetime",
+        "",
+        {**services(), STACK: "template: t\nlimits: {lifetime: 8h}\n"},
+    ),
+    ruled("a service over the ceiling", "ceilings: {pids: 100}\n", "pids", "", services("pids_limit: 200")),
+    ruled(
+        "a forbidden allow",
+        "forbid: [privileged]\n",
+        "privileged",
+        "",
+        {**services("privileged: true"), STACK: "template: t\nallow: {web: [privileged]}\n"},
+    ),
+    ruled("a broken policy", "forbid: [privileged\n", "policy.yaml:", "", services(), code=2),
+    ruled("an unknown ceiling", "ceilings: {memry: 1g}\n", "there are pids, memory", "", services(), code=2),
+    Case(
+        "a policy that is not there",
+        ("up", "hello"),
+        2,
+        ("no-such.yaml",),
+        "",
+        env={"STACKCTL_POLICY": "{root}/no-such.yaml"},
+    ),
+    Case(
+        "a lifetime over the ceiling",
+        ("up", "hello", "--lifetime", "4h"),
+        3,
+        ("lifetime 4h (--lifetime) is above",),
+        "ceiling",
+        {"policy.yaml": "ceilings: {lifetime: 1h}\n"},
+        {"STACKCTL_POLICY": "{root}/policy.yaml"},
+    ),
+    Case(
+        "a limit over the ceiling",
+        ("up", "hello", "--limit", "memory=4g"),
+        3,
+        ("memory 4g (--limit) is above",),
+        "ceiling",
+        {"policy.yaml": "ceilings: {memory: 1g}\n"},
+        {"STACKCTL_POLICY": "{root}/policy.yaml"},
+    ),
+)
+
+CONFIGURATION = (
+    configured("a broken configuration", "limits: {memory: 1g\n", "config.yaml:", ""),
+    configured("an unknown setting", "limts: {}\n", "limts", "limits"),
+    configured("a bad port range", "ports: 5-1\n", "ports", ""),
+    configured("a public subnet", "subnets: 8.8.0.0/16\n", "subnets", ""),
+    configured("a mark above", "limits: {pids: 100}\nwatchdog: {pids: 150}\n", "watchdog.pids", ""),
+)
+
+CASES = (*WORDS, *STACK_FILES, *TEMPLATES, *POLICY, *CONFIGURATION)
