@@ -92,10 +92,12 @@ def test_a_kept_port_that_a_foreigner_took_moves_with_a_note():
     assert "`web` port 80" in found.notes[0]
 
 
-def test_a_literal_port_of_the_document_is_never_given_out():
-    world = PlacementWorld(ports=(20000, 20001), subnets=WORLD.subnets)
-    services = {"web": {"image": "i:1", "ports": ["20000:80", 81]}}
-    assert placed(services, world).values["STACKCTL_PORT_WEB_81"] == "20001"
+@pytest.mark.parametrize("free", range(20000, 20004))
+def test_a_literal_port_of_the_document_is_never_given_out(free):
+    world = PlacementWorld(ports=(20000, 20003), subnets=WORLD.subnets, cpus=4)
+    literal = [f"{port}:{port}" for port in range(20000, 20004) if port != free]
+    services = {"web": {"image": "i:1", "ports": [*literal, 81]}}
+    assert placed(services, world).values["STACKCTL_PORT_WEB_81"] == str(free)
 
 
 def test_no_port_left_is_refused_with_the_range():

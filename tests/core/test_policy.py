@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -90,6 +91,20 @@ def test_the_input_is_never_changed():
     before = deepcopy(given)
     bound(given, rules())
     assert given == before
+
+
+def test_any_mapping_is_taken_and_the_result_shares_nothing_with_it():
+    plain = document(
+        {"networks": {"default": {"ipam": {"driver": "default"}}}}, ports=["80"], environment={"A": "b"}
+    )
+    frozen = MappingProxyType({**plain, "services": MappingProxyType(plain["services"])})
+    result = bound(frozen, rules())
+    assert result.document == bound(plain, rules()).document
+    assert result.document["services"]["web"]["ports"][0]["target"] == 80
+    before = deepcopy(plain)
+    result.document["services"]["web"]["environment"]["A"] = "changed"
+    result.document["networks"]["default"]["ipam"]["driver"] = "changed"
+    assert plain == before
 
 
 def test_changes_say_where_what_and_why():
@@ -623,6 +638,16 @@ def test_the_record_holds_what_was_asked():
     assert all(service["restart"] == "no" for service in result.document["services"].values())
     assert result.document["services"]["some"]["deploy"] == {"replicas": 2}
     assert "deploy" not in result.document["services"]["none"]
+
+
+@pytest.mark.parametrize(
+    ("restart", "one_shot"),
+    [("no", True), ("on-failure:2", True), ("always", False), ("unless-stopped", False)],
+)
+def test_one_shot_is_what_is_awaited_and_not_kept_alive(restart, one_shot):
+    given = document(depends_on={"db": {"condition": "service_completed_successfully"}})
+    given["services"]["db"]["restart"] = restart
+    assert bound(given, rules()).services["db"].one_shot is one_shot
 
 
 # init, privileges, logs, labels
