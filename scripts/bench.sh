@@ -9,7 +9,7 @@ usage() {
   cat <<'USAGE'
 usage: scripts/bench.sh [NAME... | --help]
 
-Runs bench/NAME.py, or every script in bench/, one after the other, and prints their tables. Makes
+Runs bench/NAME.py, or every program in bench/, one after the other, and prints their tables. Makes
 sure of the engine, the images and .venv first. docs/benchmarks.md says what the numbers mean.
 USAGE
 }
@@ -34,7 +34,7 @@ main() {
       exit 0
       ;;
     '')
-      for script in bench/[a-z]*.py; do
+      for script in $(grep -l '__main__' bench/*.py); do
         name=${script#bench/}
         set -- "$@" "${name%.py}"
       done
