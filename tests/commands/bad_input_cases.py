@@ -20,7 +20,7 @@ class Case:
 
     Args:
         says: Fragments that must all stand in what is written on stderr.
-        hint: A fragment of one of the hints; empty where the general advice is enough and must stand there.
+        hint: A fragment of one of the hints; empty where the general advice is enough.
         files: Path below the test's folder -> content; `checkout/` is the working directory's repository,
             `config/` the user's configuration.
         env: The environment; `{root}` is the test's folder.
