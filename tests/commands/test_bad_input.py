@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -219,37 +216,3 @@ def test_a_state_directory_that_everybody_may_write_to(bare: Cli) -> None:
 
     told(bare("up", "hello", DOCKER_HOST=NOWHERE), 1, str(bare.home), hint="chmod")
     assert clean(bare.home)
-
-
-@pytest.fixture
-def tiny(bare: Cli) -> Iterator[Cli]:
-    """A command line whose state directory is a disk of 64 KiB."""
-    bare.home.mkdir(mode=0o700)
-    options = "size=64k,mode=0700"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(bare.home)], check=True)
-    yield bare
-    subprocess.run(["umount", "-l", str(bare.home)], check=True)
-
-
-def fill(folder: Path) -> None:
-    """Leave no byte free."""
-    with (folder / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
-        while True:
-            ballast.write(bytes(4096))
-
-
-@pytest.mark.engine
-@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount")
-@pytest.mark.parametrize("free", [0, 8192, 16384, 24576])
-def test_a_full_disk(tiny: Cli, free: int) -> None:
-    fill(tiny.home)
-    with (tiny.home / "ballast").open("r+b") as ballast:
-        ballast.truncate(max(0, (tiny.home / "ballast").stat().st_size - free))
-
-    done = tiny("up", "hello")
-
-    told(done, 1, "space")
-    (tiny.home / "ballast").unlink()
-    assert not tiny.containers()
-    assert not tiny.networks()
-    assert not [name for name in files(tiny.home) if "record" in name or "tmp" in name]
