@@ -23,6 +23,7 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     down = command("down", "--all")
     left = [one.name for one in command.containers()] + command.networks()
     engine = DockerEngine()
+    engine.kill([one.id for one in command.containers()])
     engine.remove_containers([one.id for one in command.containers()])
     mine = {f"{PREFIX}home": open_home(command.home).identity}
     engine.remove_networks([one.id for one in engine.networks(mine)])

@@ -29,6 +29,7 @@ def run_label() -> Iterator[str]:
     run = uuid.uuid4().hex
     yield run
     engine = DockerEngine()
+    engine.kill([one.id for one in engine.containers({LABEL: run})])
     engine.remove_containers([one.id for one in engine.containers({LABEL: run})])
     engine.remove_networks([one.id for one in engine.networks({LABEL: run})])
 
@@ -68,5 +69,6 @@ def deploy(run_label: str, tmp_path: Path) -> Iterator[Callable[..., Deployment]
 
     yield write
     engine, mine = DockerEngine(), {"com.docker.compose.project": project}
+    engine.kill([one.id for one in engine.containers(mine)])
     engine.remove_containers([one.id for one in engine.containers(mine)])
     engine.remove_networks([one.id for one in engine.networks(mine)])

@@ -146,6 +146,9 @@ def test_one_failure_of_many_is_told_and_shields_none(
         engine.remove_networks([made, free])
     assert [one.id for one in engine.networks({LABEL: run_label})] == [made]
     engine.remove_containers([member])
+    assert engine.inspect([member]) != (), "what runs is not removed"
+    engine.kill([member])
+    engine.remove_containers([member])
     engine.remove_networks([made])
 
 
@@ -157,6 +160,7 @@ def test_volumes_and_images(engine: DockerEngine, start: Callable[..., str], run
         assert (volume.name, volume.driver, volume.anonymous) == (name, "local", False)
         container = start("sleep", "300", options=["--init", "-v", f"{name}:/x"])
         assert engine.inspect([container])[0].mounts == (("volume", name, "/x"),)
+        engine.kill([container])
         engine.remove_containers([container])
     finally:
         subprocess.run(["docker", "volume", "rm", name], check=True)
@@ -234,6 +238,7 @@ def test_an_engine_that_is_reached_by_command_answers_the_same(
         ):
             act(["f" * 64])
         remote.remove_networks(["f" * 64])
+        remote.remove_containers([container])
         remote.stop([container], grace=1)
         remote.kill([container])
         assert remote.inspect(["f" * 64, container])[0].state == "exited"

@@ -69,23 +69,20 @@ def place(
 ) -> Placement:
     """Fill every hole of a bounded document.
 
-    What was given before is given again unless somebody else took it; what is new starts its search at a
-    place that follows from the project's name, so that the same project finds the same ports.
+    What was given stays unless somebody took it; a search starts where the project's name says.
 
     Args:
         kept: The values of the last placement.
         folder: Absolute path of the environment's folder.
         owner: uid and gid of the caller.
-        data: The folders that the document mounts; their uid counts where the caller is root.
+        data: What the document mounts; a uid counts where the caller is root.
 
     Raises:
-        PortTaken: No port is left in the range.
-        EngineRefused: No subnet is left in the range.
+        EngineRefused: No port (PortTaken) or no subnet is left in the range.
         UsageError: The document has a hole that nothing fills.
     """
     notes: list[str] = []
-    values = _identity(stamp, folder)
-    values |= _folders(data, folder, owner, caller_is_root)
+    values = _identity(stamp, folder) | _folders(data, folder, owner, caller_is_root)
     values |= place_ports(document, world=world, kept=kept, project=stamp.project, note=notes.append)
     values |= place_subnets(
         document,

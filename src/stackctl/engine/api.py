@@ -75,9 +75,9 @@ class SocketTransport:
         self._act("POST", [f"/containers/{_quote(one)}/update" for one in ids], body=body)
 
     def remove(self, kind: Kind, ids: Sequence[str]) -> None:
-        # 409 is another removal of the same container, under way
-        force, already = ("?force=1", (409,)) if kind == "containers" else ("", ())
-        self._act("DELETE", [f"/{kind}/{_quote(one)}{force}" for one in ids], already=already)
+        # 409 is a container that runs again, or whose removal is under way; never force: it may be alive
+        already = (409,) if kind == "containers" else ()
+        self._act("DELETE", [f"/{kind}/{_quote(one)}" for one in ids], already=already)
 
     def log_tail(self, container: str, lines: int) -> str:
         query = f"stdout=1&stderr=1&tail={lines}"

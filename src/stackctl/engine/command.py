@@ -14,6 +14,7 @@ from stackctl.engine.transport import Document, Kind, label_filters
 GRACE = 10.0
 SLOW = 30.0
 _GONE = "no such "
+_NOT_NOW = ("in progress", "running container", "is running", "paused")
 
 
 class CommandTransport:
@@ -59,14 +60,14 @@ class CommandTransport:
         self._act(["restart", *_seconds(grace)], ids, extra=self._longest_grace(ids, grace))
 
     def kill(self, ids: Sequence[str]) -> None:
-        self._act(["kill"], ids, forgiven="is not running")
+        self._act(["kill"], ids, forgiven=("is not running",))
 
     def forbid_restart(self, ids: Sequence[str]) -> None:
         self._act(["update", "--restart", "no"], ids)
 
     def remove(self, kind: Kind, ids: Sequence[str]) -> None:
-        force, forgiven = (["--force"], "in progress") if kind == "containers" else ([], "not found")
-        self._act([kind.removesuffix("s"), "rm", *force], ids, forgiven=forgiven)
+        forgiven = _NOT_NOW if kind == "containers" else ("not found",)
+        self._act([kind.removesuffix("s"), "rm"], ids, forgiven=forgiven)
 
     def log_tail(self, container: str, lines: int) -> str:
         argv = ["docker", "logs", "--tail", str(lines), container]
@@ -77,7 +78,7 @@ class CommandTransport:
         if not ids:
             return ()
         # with one of them gone it ends with 1, and still prints the others
-        found: Any = json.loads(self._run([noun, "inspect", *ids], forgiven=_GONE) or "[]")
+        found: Any = json.loads(self._run([noun, "inspect", *ids], forgiven=(_GONE,)) or "[]")
         return tuple(one for one in found if isinstance(one, dict))
 
     def _longest_grace(self, ids: Sequence[str], grace: float | None) -> float:
@@ -87,18 +88,23 @@ class CommandTransport:
         return max((float(seconds or GRACE) for seconds in own), default=GRACE)
 
     def _act(
-        self, words: list[str], ids: Sequence[str], *, extra: float = 0.0, forgiven: str = _GONE
+        self,
+        words: list[str],
+        ids: Sequence[str],
+        *,
+        extra: float = 0.0,
+        forgiven: tuple[str, ...] = (_GONE,),
     ) -> None:
         if ids:
             self._run([*words, *ids], extra=SLOW + extra, forgiven=forgiven)
 
-    def _run(self, words: list[str], *, extra: float = 0.0, forgiven: str = "") -> str:
+    def _run(self, words: list[str], *, extra: float = 0.0, forgiven: tuple[str, ...] = ()) -> str:
         argv = ["docker", *words]
         try:
             ended = process.run(argv, timeout=self._patience + extra, env=self._environ)
         except TimedOut as error:
             raise DaemonFrozen(error.message, hint="the engine, or the way to it, does not answer") from None
-        if ended.code and not (forgiven and _only(ended.stderr, (forgiven, _GONE))):
+        if ended.code and not (forgiven and _only(ended.stderr, (*forgiven, _GONE))):
             raise explain(ended.stderr, doing=f"`{process.title(argv)}`")
         return ended.stdout
 

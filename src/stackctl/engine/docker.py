@@ -218,7 +218,7 @@ class DockerEngine:
         self._transport.forbid_restart(ids)
 
     def remove_containers(self, ids: Sequence[str]) -> None:
-        """Remove containers, running ones too, never their volumes."""
+        """Remove containers that have ended, never their volumes; what runs is left, as `inspect` shows."""
         self._transport.remove("containers", ids)
 
     def remove_networks(self, ids: Sequence[str]) -> None:
