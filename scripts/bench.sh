@@ -34,9 +34,9 @@ main() {
       exit 0
       ;;
     '')
-      for script in $(grep -l '__main__' bench/*.py); do
+      for script in bench/*.py; do
         name=${script#bench/}
-        set -- "$@" "${name%.py}"
+        ! grep -q __main__ "$script" || set -- "$@" "${name%.py}"
       done
       ;;
   esac
