@@ -5,6 +5,7 @@ Usage: docs.py [--check]
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,8 @@ from stackctl.cli.main import COMMANDS, SECTIONS, stackctl
 from stackctl.core import errors, labels, limits
 from stackctl.core.allow import ALLOW
 from stackctl.core.policy_rows import SERVICE
+from stackctl.core.policy_top import REFUSED_AT_TOP, TOP
+from stackctl.core.stack import Template, Variable
 from stackctl.core.templatefile import parse_template
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,23 +157,28 @@ def readme_limits() -> str:
 
 
 def limits_page() -> str:
-    rows = [
-        (f"`{one.name}`", shown(getattr(limits.DEFAULT_WATCHDOG, one.name)), one.metadata["sentence"])
-        for one in fields(limits.Watchdog)
-    ]
+    marks = fields(limits.Watchdog)
+    rows = [(f"`{one.name}`", shown(one.name), one.metadata["sentence"]) for one in marks]
     return page(
         "Limits and thresholds",
-        "Limits are what the kernel enforces:",
+        "Limits are what the kernel enforces, for each container; the lifetime is the environment's:",
         readme_limits(),
-        "Thresholds are the lower marks; those that are a share scale with the limit in force:",
+        "Zero, -1 and `unlimited` are errors. `stackctl limits NAME` shows each number that holds, and where "
+        "it came from.",
+        "Thresholds are the lower marks, for the supervisor, which is not there yet. One that is a share of "
+        "its limit scales with it: 200 of 256 processes is 50 of 64. A threshold must be below its limit.",
         table(("threshold", "default", "what it means"), rows),
+        "In a stack file, `watchdog: {urgent: {pids: …, memory: …}}` sets the urgent ones, `sustain` both "
+        f"times. `on_violation` is one of {', '.join(f'`{one}`' for one in limits.ON_VIOLATION)}.",
     )
 
 
-def shown(value: object) -> str:
+def shown(name: str) -> str:
+    value = getattr(limits.DEFAULT_WATCHDOG, name)
     if isinstance(value, limits.Threshold):
-        return f"{value.share * 100:.4g}% of the limit" if value.share else str(value)
-    return f"{value:g} s" if isinstance(value, float) else str(value)
+        by_count = name.endswith("pids")
+        return f"{value.at(limits.DEFAULT.pids)} of {limits.DEFAULT.pids}" if by_count else str(value)
+    return f"{value:g}s" if isinstance(value, float) else f"`{value}`"
 
 
 def allow_page() -> str:
@@ -184,46 +192,76 @@ def compose_keys_page() -> str:
         (f"`{key}`", WAYS[row.way], f"`{row.word}`" if row.word else "", row.reason)
         for key, row in sorted(SERVICE.items())
     ]
-    head = (
-        "What policy does with each key of a service in the compose specification. Any other key is refused."
+    top = [*TOP.items(), *((key, reason) for key, reason in REFUSED_AT_TOP.items())]
+    return page(
+        "Compose keys",
+        "What policy does with each key of the compose specification. Any other key is refused, unless it "
+        "begins with `x-`. What was done to a document, and why: `stackctl lint -v NAME`.",
+        "## Of a service",
+        table(("key", "what is done", "allow word", "why"), rows),
+        "## At the top",
+        table(("key", "what is done"), [(f"`{key}`", what) for key, what in top]),
     )
-    return page("Compose keys", head, table(("key", "what is done", "allow word", "why"), rows))
 
 
 def labels_page() -> str:
-    text = labels.Stamp.__doc__ or ""
-    meanings = dict(
-        re.findall(r"^ {8}(\w+): (.+?)(?=\n {8}\w+:|\n {4}\Z|\Z)", text, re.MULTILINE | re.DOTALL)
-    )
+    # Python 3.13 takes the indentation away by itself
+    text = inspect.cleandoc(labels.Stamp.__doc__ or "")
+    meanings = dict(re.findall(r"^ {4}(\w+): (.+?)(?=\n {4}\w+:|\Z)", text, re.MULTILINE | re.DOTALL))
     rows = [
         (f"`{labels.PREFIX}{one.name}`", " ".join(meanings[one.name].split())) for one in fields(labels.Stamp)
     ]
-    head = "On every container, network and volume of an environment:"
-    return page("Labels", head, table(("label", "meaning"), rows))
+    return page(
+        "Labels",
+        "On every container, network and volume of an environment:",
+        table(("label", "meaning"), rows),
+        "Labels say what is ours, the record says until when. Nothing is removed unless both have the same "
+        "generation.",
+    )
 
 
 def templates_page() -> str:
-    parts = [
-        "The templates that come with stackctl. Files beside your stacks, and your own, are found first."
-    ]
-    for path in sorted((ROOT / "templates").glob("**/template.yaml")):
-        name = path.parent.relative_to(ROOT / "templates").as_posix()
-        template = parse_template(path.read_text(), name=path.parent.name, source=name)
-        rows = [
-            (f"`{one.name}`", one.type, default_of(one.default, one.type), one.help)
-            for one in template.variables.values()
-        ]
-        parts += [f"## {name}", template.description, table(("variable", "type", "default", "meaning"), rows)]
-        if template.sidecars:
-            names = [f"`{key}` ({spec.template})" for key, spec in template.sidecars.items()]
-            parts.append(f"Brings along: {', '.join(names)}.")
+    parts = ["The templates that come with stackctl. Your own are found first (`stackctl templates NAME`)."]
+    folders = [path.parent for path in (ROOT / "templates").glob("**/template.yaml")]
+    for folder in sorted(folders, key=lambda one: (len(one.parts), one.name)):
+        name = folder.relative_to(ROOT / "templates").as_posix()
+        text = (folder / "template.yaml").read_text()
+        parts += [f"## {name}", *template_parts(parse_template(text, name=folder.name, source=name))]
     return page("Shipped templates", *parts)
 
 
-def default_of(default: object, kind: str) -> str:
-    if default is None:
-        return "generated" if kind == "secret" else "required"
-    return "chosen" if kind == "port" and not default else f"`{default}`"
+def template_parts(template: Template) -> Iterator[str]:
+    yield template.description
+    rows = [
+        (f"`{one.name}`", one.type, default_of(one), may_be(one), one.help)
+        for one in template.variables.values()
+    ]
+    yield table(("variable", "type", "default", "may be", "meaning"), rows)
+    if template.sidecars:
+        names = [f"`{key}` ({spec.template})" for key, spec in template.sidecars.items()]
+        yield f"Brings along: {', '.join(names)}."
+    if template.data:
+        yield f"Keeps data in: {', '.join(f'`{one.name}`' for one in template.data)}."
+    if template.sidecar:
+        facts = template.sidecar
+        yield (
+            f"Serves on port {facts.port}, keeps its data in `{facts.data}`, runs as user {facts.uid} where "
+            f"the caller is root, is reached at `{facts.url}`, which other services find in `{facts.env}`."
+        )
+
+
+def default_of(variable: Variable) -> str:
+    if variable.type == "port" and not variable.default:
+        return "`auto`"
+    if variable.default is None:
+        return "generated" if variable.type == "secret" else "required"
+    return f"`{variable.default}`" if str(variable.default) else "empty"
+
+
+def may_be(variable: Variable) -> str:
+    if variable.choices:
+        return ", ".join(f"`{one}`" for one in variable.choices)
+    return f"`{variable.pattern}`" if variable.pattern else ""
 
 
 def generated() -> dict[Path, str]:
