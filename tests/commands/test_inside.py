@@ -207,6 +207,7 @@ def test_with_runs_a_command_with_the_variables_and_leaves_nothing(database: Cli
     assert cli.networks() == []
 
 
+@pytest.mark.slow
 def test_with_does_not_end_what_was_up_before(cli: Cli) -> None:
     cli("up", "hello").ok()
 
@@ -230,6 +231,7 @@ def test_a_killed_with_leaves_nothing(cli: Cli, group: bool) -> None:
     child.communicate(timeout=30)
 
 
+@pytest.mark.slow
 def test_a_with_that_is_killed_while_it_comes_up_leaves_nothing(cli: Cli) -> None:
     slow = "services:\n  app:\n    image: busybox:1.35\n    command: [sleep, '600']\n"
     cli.template("t", slow + "    healthcheck: {test: [CMD, 'false'], interval: 1s, retries: 300}\n")
@@ -243,6 +245,7 @@ def test_a_with_that_is_killed_while_it_comes_up_leaves_nothing(cli: Cli) -> Non
     until(lambda: not cli.containers() and not cli.networks(), 60)
 
 
+@pytest.mark.slow
 def test_a_moved_repository_takes_its_data_along(cli: Cli) -> None:
     cli.stack("web", "template: hello\n")
     cli("up", "web").ok()
@@ -265,6 +268,7 @@ def test_a_moved_repository_takes_its_data_along(cli: Cli) -> None:
     assert [one["root"] for one in there("list", "--json").data["environments"]] == [str(moved)]
 
 
+@pytest.mark.slow
 def test_purge_deletes_what_containers_wrote_under_other_uids(tmp_path: Path) -> None:
     """As an ordinary user, who cannot delete it without help."""
     for parent in (one for one in tmp_path.parents if "pytest-of-" in str(one)):

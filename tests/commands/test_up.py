@@ -102,6 +102,7 @@ def test_an_edit_recreates_only_what_it_changed(cli: Cli) -> None:
     assert cli("diff", "s").code == 0
 
 
+@pytest.mark.slow
 def test_an_edit_says_first_what_it_will_recreate(cli: Cli) -> None:
     cli.template("two", TWO, TWO_HEAD)
     cli.stack("s", "template: two\n")
@@ -122,6 +123,7 @@ def test_new_thresholds_reach_the_record_though_nothing_is_recreated(cli: Cli) -
     assert cli.record(project)["services"]["web"]["watchdog"]["pids"] == 100
 
 
+@pytest.mark.slow
 def test_a_service_that_left_the_stack_is_removed(cli: Cli) -> None:
     cli.template("two", TWO, TWO_HEAD)
     cli.stack("s", "template: two\n")
@@ -174,6 +176,7 @@ services:
     assert cli("status", "s").code == 0
 
 
+@pytest.mark.slow
 def test_two_instances_and_two_checkouts_run_side_by_side(cli: Cli, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere"
     (other / ".git").mkdir(parents=True)
@@ -273,6 +276,7 @@ def test_restart_keeps_the_containers_and_the_lifetime(cli: Cli) -> None:
     assert cli.record(project)["deadline"] == deadline
 
 
+@pytest.mark.slow
 def test_list_names_every_environment_with_its_path(cli: Cli) -> None:
     cli.stack("mine", "template: hello\n")
     cli("up", "mine").ok()

@@ -132,6 +132,7 @@ def test_a_port_asked_for_by_number_that_is_taken_names_its_holder(cli: Cli) -> 
     assert nothing_left(cli)
 
 
+@pytest.mark.slow
 def test_a_chosen_port_that_is_taken_is_chosen_anew(cli: Cli) -> None:
     cli("up", "hello").ok()
     first = cli("url", "hello").ok().out.strip()
@@ -210,6 +211,7 @@ def compose_children(cli: Cli) -> list[str]:
     return [line for line in listing.splitlines() if str(cli.home) in line and "compose" in line]
 
 
+@pytest.mark.slow
 def test_two_ups_at_once_are_one_after_the_other(cli: Cli) -> None:
     cli.template("t", SLEEPER)
     cli.stack("s", "template: t\n")
@@ -221,6 +223,7 @@ def test_two_ups_at_once_are_one_after_the_other(cli: Cli) -> None:
     assert len(cli.containers()) == 1
 
 
+@pytest.mark.slow
 def test_a_command_that_finds_the_lock_held_says_by_whom(cli: Cli) -> None:
     cli.template("t", SLOW)
     cli.stack("s", "template: t\n")

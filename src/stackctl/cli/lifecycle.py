@@ -159,8 +159,20 @@ def down_command(session: Session, name: str | None, instance: str, everything: 
     if name:
         records = [session.environment(name, instance)]
     else:
-        records = [record for record in session.store.records() if record.phase in LIVE]
+        there = _projects(session)
+        every = session.store.records()
+        records = [record for record in every if record.phase in LIVE or record.project in there]
     return _down_each(session, records)
+
+
+def _projects(session: Session) -> set[str]:
+    """Projects of which the engine has containers or networks that carry this home's label."""
+    from stackctl.core.labels import PREFIX
+
+    mine = {f"{PREFIX}home": session.store.identity}
+    containers, networks = session.engine.containers(mine), session.engine.networks(mine)
+    labels = [*(one.labels for one in containers), *(one.labels for one in networks)]
+    return {one.get(f"{PREFIX}project", "") for one in labels}
 
 
 def _down_each(session: Session, records: Sequence[EnvironmentRecord]) -> int:

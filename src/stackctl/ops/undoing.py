@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 KEPT_LINES = 200
 SHOWN_LINES = 20
+LOOKS = 3
+BETWEEN_LOOKS = 0.3
+"""Seconds: what was asked of the daemon before its client died may appear that late."""
 
 
 def undo(context: Context, before: Scene, record: EnvironmentRecord, error: BaseException) -> None:
@@ -41,13 +44,18 @@ def undo(context: Context, before: Scene, record: EnvironmentRecord, error: Base
 
 
 def _remove_new(context: Context, before: Scene, record: EnvironmentRecord, error: BaseException) -> None:
-    after = look(context, record.project)
-    made = made_since(before.containers, after.containers)
-    containers = [container for container in after.containers if container in made]
-    networks = made_since(before.networks, after.networks)
-    keep_logs(context, record, containers, error)
-    context.progress.step("undoing what this call made")
-    take_down(context, containers, [network for network in after.networks if network in networks])
+    """Look and remove until nothing new appears: the daemon may still finish what a dead client asked for."""
+    for number in range(LOOKS):
+        after = look(context, record.project)
+        made = made_since(before.containers, after.containers)
+        containers = [container for container in after.containers if container in made]
+        networks = made_since(before.networks, after.networks)
+        if number == 0:
+            keep_logs(context, record, containers, error)
+            context.progress.step("undoing what this call made")
+        take_down(context, containers, [network for network in after.networks if network in networks])
+        if number + 1 < LOOKS:
+            context.clock.sleep(BETWEEN_LOOKS)
 
 
 def keep_logs(
