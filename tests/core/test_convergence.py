@@ -112,7 +112,7 @@ def test_a_cycle_ends_in_one_batch() -> None:
     ("facts", "seconds"),
     [
         ({"started": 100.0}, SETTLED),
-        ({"started": 99.9}, SETTLED - 0.1),
+        ({"started": 99.96}, SETTLED - 0.04),
         ({"started": 99.0}, 0.0),
         ({"started": 500.0}, SETTLED),
         ({"started": 100.0, "health": "healthy"}, 0.0),
@@ -124,5 +124,5 @@ def test_how_long_a_fresh_service_is_watched(facts: dict[str, Any], seconds: flo
 
 
 def test_the_youngest_counts() -> None:
-    both = [container("a", started=99.0), container("b", started=99.9)]
-    assert unsettled(both, 100.0) == pytest.approx(SETTLED - 0.1)
+    both = [container("a", started=99.0), container("b", started=99.96)]
+    assert unsettled(both, 100.0) == pytest.approx(SETTLED - 0.04)

@@ -11,8 +11,8 @@ from stackctl.core.facts import ENDED, Container
 if TYPE_CHECKING:
     from stackctl.core.records import ServiceRecord
 
-SETTLED = 0.4
-"""Seconds that a service without a health check must have run: what fails at once, fails within these."""
+SETTLED = 0.1
+"""Seconds that a service without a health check must have run; longer would be felt in every `up`."""
 
 Standing = Literal["ready", "waiting", "failed"]
 
