@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -55,7 +56,15 @@ def up_command(
     """
     from stackctl.ops.up import up
 
-    prepared = prepared_stack(session, name, instance, given, limits, lifetime)
+    prepared = prepared_stack(
+        session,
+        name,
+        instance,
+        given,
+        limits,
+        lifetime,
+        meanwhile=lambda project: warm_for(session, project),
+    )
     options = UpOptions(
         command=session.command("up", name),
         wait=not no_wait,
@@ -77,8 +86,12 @@ def prepared_stack(
     given: Sequence[str],
     limits: Sequence[str] = (),
     lifetime: str | None = None,
+    meanwhile: Callable[[str], None] | None = None,
 ) -> Prepared:
     """The stack that the options describe, rendered and bounded.
+
+    Args:
+        meanwhile: Called with the project's name while it is rendered.
 
     Raises:
         UsageError, PolicyError: As `prepare`.
@@ -87,8 +100,22 @@ def prepared_stack(
         name=name, instance=instance, given=settings(given, "--set"), limits=limit_layer(limits, lifetime)
     )
     return prepare(
-        request, places=session.places, configuration=session.configuration, machine=session.machine
+        request,
+        places=session.places,
+        configuration=session.configuration,
+        machine=session.machine,
+        meanwhile=meanwhile,
     )
+
+
+def warm_for(session: Session, project: str) -> None:
+    """Let the engine get ready to drive Compose, unless the environment is probably up already."""
+    from stackctl.core.errors import StackctlError
+
+    with suppress(StackctlError):
+        record = session.store.read(project)
+        if record is None or record.phase != "running":
+            session.engine.warm()
 
 
 def tell_moved(session: Session, prepared: Prepared) -> None:

@@ -29,7 +29,14 @@ class BoundedCallFailed(Exception):
     """The function itself is wrong: its traceback, from the child, is the message."""
 
 
-def call_bounded(function: Callable[[], Result], *, seconds: float, memory: int, output: int) -> Result:
+def call_bounded(
+    function: Callable[[], Result],
+    *,
+    seconds: float,
+    memory: int,
+    output: int,
+    meanwhile: Callable[[], None] | None = None,
+) -> Result:
     """Call a function in a child process of its own and return what it returns.
 
     The child shares nothing back but its result, so the function must be pure. It takes about 6 ms more than
@@ -40,6 +47,7 @@ def call_bounded(function: Callable[[], Result], *, seconds: float, memory: int,
         seconds: Wall clock time, and, rounded up, processor time.
         memory: Bytes of address space beyond what this process has.
         output: Bytes of the pickled result.
+        meanwhile: Called here once the child is under way; it may start threads, which the fork is past.
 
     Raises:
         StackctlError: Whatever the function raised, as the same class with its message, hint and problems.
@@ -57,6 +65,8 @@ def call_bounded(function: Callable[[], Result], *, seconds: float, memory: int,
         _be_child(function, sending, math.ceil(seconds), memory, output)
     os.close(sending)
     try:
+        if meanwhile is not None:
+            meanwhile()
         data = _receive(receiving, time.monotonic() + seconds)
     finally:
         os.close(receiving)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -113,7 +113,12 @@ def _sidecar_templates(stack: Stack, folders: Mapping[str, TemplateFolder]) -> l
     return sorted({spec.template for spec in specs.values() if spec.template})
 
 
-def render(sources: Sources, request: Request, configuration: Configuration) -> Rendered:
+def render(
+    sources: Sources,
+    request: Request,
+    configuration: Configuration,
+    meanwhile: Callable[[], None] | None = None,
+) -> Rendered:
     """Render a stack in a bounded child process.
 
     Raises:
@@ -135,13 +140,23 @@ def render(sources: Sources, request: Request, configuration: Configuration) -> 
             configured=configuration.variables,
         )
 
-    return call_bounded(work, seconds=RENDER_SECONDS, memory=RENDER_MEMORY, output=RENDER_OUTPUT)
+    return call_bounded(
+        work, seconds=RENDER_SECONDS, memory=RENDER_MEMORY, output=RENDER_OUTPUT, meanwhile=meanwhile
+    )
 
 
 def prepare(
-    request: Request, *, places: Places, configuration: Configuration, machine: MachinePolicy
+    request: Request,
+    *,
+    places: Places,
+    configuration: Configuration,
+    machine: MachinePolicy,
+    meanwhile: Callable[[str], None] | None = None,
 ) -> Prepared:
     """Everything from the name to the bounded document; reads files, writes none.
+
+    Args:
+        meanwhile: Called with the project's name while the child renders.
 
     Raises:
         UsageError: The stack or a template is wrong, all problems at once; or the instance's name is.
@@ -149,16 +164,31 @@ def prepare(
     """
     if request.instance:
         check_name(request.instance, "instance")
+    sources = read_sources(request.name, places)
     return prepare_sources(
-        read_sources(request.name, places), request, configuration=configuration, machine=machine
+        sources,
+        request,
+        configuration=configuration,
+        machine=machine,
+        meanwhile=None if meanwhile is None else lambda: meanwhile(project_of(sources, request)),
     )
 
 
+def project_of(sources: Sources, request: Request) -> str:
+    """The project's name of the environment that a request means."""
+    return project_name(sources.found.name, sources.found.root, request.instance)
+
+
 def prepare_sources(
-    sources: Sources, request: Request, *, configuration: Configuration, machine: MachinePolicy
+    sources: Sources,
+    request: Request,
+    *,
+    configuration: Configuration,
+    machine: MachinePolicy,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Prepared:
     """From what was read to the bounded document; raises as `prepare`."""
-    rendered = render(sources, request, configuration)
+    rendered = render(sources, request, configuration, meanwhile)
     rules, watchdogs = rules_for(sources, rendered, request, configuration, machine)
     bounded = bound(rendered.document, rules)
     bounded = replace(bounded, document=stamp_files(bounded.document, rendered.files))
@@ -168,7 +198,7 @@ def prepare_sources(
         stack=sources.stack,
         rendered=rendered,
         bounded=bounded,
-        project=project_name(sources.found.name, sources.found.root, request.instance),
+        project=project_of(sources, request),
         instance=request.instance,
         text=text,
         digest=_digest(text, rendered.files),
