@@ -133,11 +133,11 @@ def tell_moved(session: Session, prepared: Prepared) -> None:
 
 def report_up(session: Session, result: UpResult) -> None:
     """Say what is up, where it is reached, how long it lives, and what to type next."""
-    from stackctl.ops.status import status
+    from stackctl.ops.status import view_of
 
     output, record = session.output, result.record
     warn_unwatched(session, record)
-    view = status(session.context, record.project, usage=False)
+    view = view_of(session.context, record, result.containers, {})
     output.result(
         {**environment_data(view), "unchanged": result.unchanged, "changes": plan_words(result.changes)}
     )

@@ -45,7 +45,7 @@ def look(context: Context, project: str) -> Scene:
     facts = context.engine.facts()
     _check_engine(record, facts)
     containers = context.engine.containers({f"{PREFIX}project": project})
-    networks = [n for n in context.engine.networks() if n.labels.get(f"{PREFIX}project") == project]
+    networks = context.engine.networks({f"{PREFIX}project": project})
     ours = tuple(c for c in containers if verified(record, read_stamp(c.labels)))
     mine = tuple(n for n in networks if verified(record, read_stamp(n.labels)))
     strangers = {c.name for c in containers if c not in ours} | {n.name for n in networks if n not in mine}

@@ -65,11 +65,8 @@ class EnvironmentView:
     strangers: tuple[str, ...] = ()
 
 
-def status(context: Context, project: str, *, usage: bool = True) -> EnvironmentView:
-    """Look at an environment once.
-
-    Args:
-        usage: False leaves out cpu, memory and pids, and is faster.
+def status(context: Context, project: str) -> EnvironmentView:
+    """Look at an environment once, at what it uses twice.
 
     Raises:
         EngineUnavailable, TimedOut: The engine cannot be asked.
@@ -78,17 +75,32 @@ def status(context: Context, project: str, *, usage: bool = True) -> Environment
     record = scene.record
     if record is None:
         raise StateError(f"nothing is remembered of `{project}`", hint="`stackctl list` shows every one")
-    used = _usage(context, scene.containers) if usage and scene.facts.local else {}
-    where = addresses(record, scene.containers, masks(record))
-    states = standings(record.services, scene.containers)
+    used = _usage(context, scene.containers) if scene.facts.local else {}
+    return view_of(context, record, scene.containers, used, scene.strangers)
+
+
+def view_of(
+    context: Context,
+    record: EnvironmentRecord,
+    containers: tuple[Container, ...],
+    used: Mapping[str, Usage],
+    strangers: tuple[str, ...] = (),
+) -> EnvironmentView:
+    """An environment as it was last seen.
+
+    Args:
+        used: Container id -> what it uses; empty when that was not asked.
+    """
+    where = addresses(record, containers, masks(record))
+    states = standings(record.services, containers)
     services = tuple(
         ServiceView(
             name=state.service,
             words=state.words,
             standing=state.standing,
             asked=record.services[state.service],
-            usage=_sum(used, [c for c in scene.containers if c.service == state.service]),
-            containers=tuple(c.id for c in scene.containers if c.service == state.service),
+            usage=_sum(used, [c for c in containers if c.service == state.service]),
+            containers=tuple(c.id for c in containers if c.service == state.service),
             addresses=tuple(a for a in where if a.service == state.service),
         )
         for state in states
@@ -98,7 +110,7 @@ def status(context: Context, project: str, *, usage: bool = True) -> Environment
         services=services,
         left=time_left(context.clock, record),
         healthy=record.phase == "running" and all(state.standing == "ready" for state in states),
-        strangers=scene.strangers,
+        strangers=strangers,
     )
 
 
