@@ -15,11 +15,11 @@ from stackctl.cli.words import left_words, named, plural
 from stackctl.core.errors import UsageError
 from stackctl.core.units import show_duration
 from stackctl.ops.preparing import Prepared, Request, prepare
-from stackctl.ops.up import UpOptions, UpResult, plan_words
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
     from stackctl.core.records import EnvironmentRecord
+    from stackctl.ops.up import UpResult
 
 WAIT_SECONDS = 120.0
 
@@ -54,8 +54,6 @@ def up_command(
 
     Every service runs within its limits, which are proven to be in force. What fails is undone.
     """
-    from stackctl.ops.up import up
-
     prepared = prepared_stack(
         session,
         name,
@@ -65,6 +63,8 @@ def up_command(
         lifetime,
         meanwhile=lambda project: warm_for(session, project),
     )
+    from stackctl.ops.up import UpOptions, up
+
     options = UpOptions(
         command=session.command("up", name),
         wait=not no_wait,
@@ -109,7 +109,9 @@ def prepared_stack(
 
 
 def warm_for(session: Session, project: str) -> None:
-    """Let the engine get ready to drive Compose, unless the environment is probably up already."""
+    """Load what `up` needs next; let the engine get ready for Compose unless all is probably up."""
+    import stackctl.ops.status
+    import stackctl.ops.up  # noqa: F401 - that it is loaded is the point
     from stackctl.core.errors import StackctlError
 
     with suppress(StackctlError):
@@ -134,6 +136,7 @@ def tell_moved(session: Session, prepared: Prepared) -> None:
 def report_up(session: Session, result: UpResult) -> None:
     """Say what is up, where it is reached, how long it lives, and what to type next."""
     from stackctl.ops.status import view_of
+    from stackctl.ops.up import plan_words
 
     output, record = session.output, result.record
     warn_unwatched(session, record)

@@ -12,15 +12,14 @@ from stackctl.core.errors import PolicyError, Problem, StackFileError, UnknownNa
 from stackctl.core.file_stamps import stamp_files
 from stackctl.core.limits import Effective, Layer, Watchdog, check_thresholds, effective, watchdog_for
 from stackctl.core.names import check_name, nearest, project_name
-from stackctl.core.policy import bound
 from stackctl.core.render import render_stack
-from stackctl.core.rules import Bounded, Rules
 from stackctl.core.stackfile import parse_stack
 from stackctl.core.templatefile import parse_template
 from stackctl.ops.bounded_call import call_bounded
 from stackctl.ops.finding import Found, Places, find_stack, find_template, read_macros
 
 if TYPE_CHECKING:
+    from stackctl.core.rules import Bounded, Rules
     from stackctl.core.stack import Configuration, MachinePolicy, Rendered, Stack, TemplateFolder
 
 RENDER_SECONDS = 10.0
@@ -140,8 +139,15 @@ def render(
             configured=configuration.variables,
         )
 
+    def busy() -> None:
+        """Load what is needed next, while the child works on another processor."""
+        import stackctl.core.policy  # noqa: F401 - that it is loaded is the point
+
+        if meanwhile is not None:
+            meanwhile()
+
     return call_bounded(
-        work, seconds=RENDER_SECONDS, memory=RENDER_MEMORY, output=RENDER_OUTPUT, meanwhile=meanwhile
+        work, seconds=RENDER_SECONDS, memory=RENDER_MEMORY, output=RENDER_OUTPUT, meanwhile=busy
     )
 
 
@@ -189,6 +195,8 @@ def prepare_sources(
 ) -> Prepared:
     """From what was read to the bounded document; raises as `prepare`."""
     rendered = render(sources, request, configuration, meanwhile)
+    from stackctl.core.policy import bound
+
     rules, watchdogs = rules_for(sources, rendered, request, configuration, machine)
     bounded = bound(rendered.document, rules)
     bounded = replace(bounded, document=stamp_files(bounded.document, rendered.files))
@@ -228,6 +236,8 @@ def rules_for(
         StackFileError: Settings for a service that does not exist, or a threshold that cannot stand.
         PolicyError: A limit above the machine's ceiling.
     """
+    from stackctl.core.rules import Rules
+
     stack = sources.stack
     names = sorted(rendered.document.get("services", {}))
     _check_services(stack, names)
