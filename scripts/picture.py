@@ -29,6 +29,7 @@ ERASED = "\x1b[2K"
 ERASED_ABOVE = "\x1b[1A\x1b[2K"
 CURSOR = re.compile(r"\x1b\[\?25[lh]|\r")
 FONT_FROM_ELSEWHERE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""It would be fetched over the network; the reader's own monospaced font does."""
 
 
 def on_terminal(arguments: list[str], environ: Mapping[str, str], folder: Path) -> str:
