@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from commandline import Cli
 
+from stackctl.core.errors import UsageError
 from stackctl.core.stackfile import parse_stack
+from stackctl.ops.authoring import write_new
 
 REQUIRED = """
 description: One that needs something
@@ -145,6 +147,14 @@ def test_new_does_not_follow_a_link(cli: Cli) -> None:
     (cli.checkout / "stacks" / "shop.yaml").symlink_to(target)
     assert cli("new", "shop", "--template", "hello").code == 2
     assert not target.exists()
+
+
+def test_a_file_that_came_to_be_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="is there already"):
+        write_new(path, "new")
+    assert path.read_text() == "mine"
 
 
 def test_new_without_a_template_lists_them(cli: Cli) -> None:

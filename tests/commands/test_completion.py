@@ -149,6 +149,12 @@ def test_damage_is_silent(in_bash: Complete, cli: Cli) -> None:
     assert in_bash("no-command", "--x") == []
 
 
+@pytest.mark.parametrize("words", ["no-command --x", "up --lifetime", "--home", "'"])
+def test_a_line_that_makes_no_sense_is_silent(cli: Cli, words: str) -> None:
+    done = cli(COMP_WORDS=f"stackctl {words}", COMP_CWORD="9", _STACKCTL_COMPLETE="bash_complete")
+    assert (done.code, done.err) == (0, "")
+
+
 def test_asking_makes_nothing(cli: Cli, in_bash: Complete) -> None:
     shutil.rmtree(cli.home)
     assert in_bash("down", "") == []

@@ -7,17 +7,23 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, ClassVar
 
 import pytest
 from commandline import Cli, Done
 
+from stackctl.core.facts import Container, EngineFacts, Network, Volume
 from stackctl.core.labels import Stamp
 from stackctl.core.records import Deadline, EnvironmentRecord, Lease
 from stackctl.engine.docker import DockerEngine
+from stackctl.engine.endpoint import Endpoint
+from stackctl.ops.doctor_engine import look_at_engine
 from stackctl.ops.doctor_host import disk_of, network_interfaces, programs, routes
+from stackctl.state.clock import SystemClock
 from stackctl.state.home import open_home
 from stackctl.state.store import FileStore
 
@@ -127,6 +133,45 @@ def test_a_frozen_daemon_fails_in_time(cli: Cli, tmp_path: Path) -> None:
     assert found["compose"]["state"] == "passed"
 
 
+class Stuck:
+    """An engine that says what it is, and then nothing until the test is over."""
+
+    endpoint = Endpoint("unix:///nowhere")
+    environment: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, over: Event) -> None:
+        self.over = over
+
+    def facts(self) -> EngineFacts:
+        return EngineFacts(id="e", host="unix:///nowhere", local=False, version="1")
+
+    def compose_version(self) -> str:
+        return "2.30.0"
+
+    def containers(self, labels: Mapping[str, str] | None = None) -> tuple[Container, ...]:
+        return ()
+
+    def networks(self, labels: Mapping[str, str] | None = None) -> tuple[Network, ...]:
+        self.over.wait(60)
+        return ()
+
+    def volumes(self, labels: Mapping[str, str] | None = None) -> tuple[Volume, ...]:
+        return ()
+
+
+def test_an_engine_that_is_slow_with_every_answer_is_not_waited_for() -> None:
+    over = Event()
+    try:
+        sight = look_at_engine(Stuck(over), SystemClock(), {"PATH": ""}, together=0.2)
+    finally:
+        over.set()
+    assert sight.facts is not None
+    assert sight.networks is None
+    assert sight.compose == "2.30.0"
+    assert sight.trouble is not None
+    assert sight.trouble.kind == "DaemonFrozen"
+
+
 @pytest.mark.engine
 def test_a_context_that_does_not_exist_fails(cli: Cli) -> None:
     daemon = checks(cli("doctor", "--json", DOCKER_CONTEXT="nowhere"))["daemon"]
@@ -170,6 +215,9 @@ def test_records_that_cannot_be_read_and_dead_commands_are_named(cli: Cli) -> No
     record(store, "half-2", phase="stopping")
     record(store, "tied-3", tied=True, lease=dead)
     record(store, "live-4", phase="starting", lease=store.lease("stackctl up live"))
+    # of a process in another pid namespace nothing is proven, so it is left alone
+    unknown = replace(store.lease("stackctl up far"), pid=1 << 22, namespace="pid:[1]")
+    record(store, "far-6", phase="starting", lease=unknown)
     record(store, "good-5")
     (cli.home / "environments" / "good-5" / "record.json").write_text("{")
     done = cli("doctor", "--json")
@@ -181,6 +229,7 @@ def test_records_that_cannot_be_read_and_dead_commands_are_named(cli: Cli) -> No
     assert all(name in left for name in ("`left-1`", "`half-2`", "`tied-3`", "`stackctl up left`"))
     # this test lives while doctor looks
     assert "live-4" not in left
+    assert "far-6" not in left
 
 
 @pytest.mark.engine

@@ -62,16 +62,25 @@ class _Answers:
         return EngineSight(**{**dict(self.known), **more})
 
 
-def look_at_engine(engine: Examined, clock: Clock, environ: Mapping[str, str]) -> EngineSight:
-    """Everything about docker, within about 12 seconds; whatever fails is part of the answer."""
+def look_at_engine(
+    engine: Examined, clock: Clock, environ: Mapping[str, str], *, together: float = TOGETHER
+) -> EngineSight:
+    """Everything about docker, within about 12 seconds; whatever fails is part of the answer.
+
+    Args:
+        engine: Whom to ask.
+        clock: Ours, to compare the engine's with.
+        environ: Where the docker command is looked for.
+        together: Seconds for all questions to the daemon.
+    """
     answers = _Answers()
     thread = Thread(target=_interview, args=(engine, clock, answers), daemon=True)
     thread.start()
     tools = {**_command(environ), **_compose(engine)}
-    thread.join(TOGETHER)
+    thread.join(together)
     if thread.is_alive():
         frozen = DaemonFrozen(
-            f"the docker daemon did not answer all questions within {TOGETHER:g} s",
+            f"the docker daemon did not answer all questions within {together:g} s",
             hint="look at the daemon's log and at the load of its host, and restart it if it stays so",
         )
         return answers.sight(**tools, trouble=trouble_of(frozen))
