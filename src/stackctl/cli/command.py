@@ -81,9 +81,12 @@ def command(name: str, *, runs: bool = False) -> Callable[[Callable[..., Any]], 
             from stackctl.cli.session import Session
 
             session = Session(ctx.ensure_object(Output))
-            result = function(session, *arguments, **values)
-            announce(session)
-            session.output.finish()
+            try:
+                result = function(session, *arguments, **values)
+                announce(session)
+                session.output.finish()
+            finally:
+                session.close()
             return result
 
         made = click.command(name, cls=SharedCommand, context_settings=settings)

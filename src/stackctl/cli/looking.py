@@ -70,7 +70,7 @@ def _show(session: Session, view: EnvironmentView) -> None:
         output.line(ended_words(record))
     if any(service.containers for service in view.services):
         output.table(HEADINGS, [_row(view, index) for index in range(len(view.services))])
-        output.line(f"limits: {_proof(record)}")
+        output.line(f"limits: {_proof(record) or 'not proven yet'}")
     output.line("supervisor: not running, nobody ends an environment whose lifetime is over")
     for sentence in (*record.warnings, *(f"`{name}` is not this environment's" for name in view.strangers)):
         output.warn(sentence)

@@ -107,6 +107,11 @@ class Session:
             progress=progress_for(self.output),
         )
 
+    def close(self) -> None:
+        """Let go of what was begun in the background, before the process ends."""
+        if "engine" in vars(self):
+            self.engine.close()
+
     def environment(self, name: str, instance: str = "") -> EnvironmentRecord:
         """The environment that a word means.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -258,7 +259,8 @@ def logs(
     since: str = "",
 ) -> int:
     """Show a project's logs on our terminal, return the exit code; labels suffice, files may be gone."""
-    argv = ["docker", "compose", "--project-name", project, "logs", "--tail", tail]
+    ansi = "auto" if sys.stdout.isatty() else "never"
+    argv = ["docker", "compose", "--ansi", ansi, "--project-name", project, "logs", "--tail", tail]
     argv += ["--follow"] if follow else []
     argv += ["--since", since] if since else []
     return process.interactive([*argv, "--", *services], env=environ)

@@ -105,12 +105,17 @@ class DockerEngine:
     def warm(self) -> None:
         """Begin in the background what driving Compose needs, for callers that will call `up` soon.
 
-        The thread is no daemon: one that is cut off in the middle of importing compiled code can abort the
-        process, so an error that ends us waits for it (0.3 s).
+        `close` waits for it (0.3 s): a thread that is cut off in the middle of importing compiled code can
+        abort the process.
         """
         if self._warming is None:
-            self._warming = Thread(target=self._warm)
+            self._warming = Thread(target=self._warm, daemon=True)
             self._warming.start()
+
+    def close(self) -> None:
+        """Wait for what was begun in the background; to be called before the process ends."""
+        if self._warming is not None:
+            self._warming.join(self._patience)
 
     def _warm(self) -> None:
         try:

@@ -69,6 +69,8 @@ def move(context: Context, source: EnvironmentRecord, prepared: Prepared, *, com
                 f"`{prepared.project}` has data of its own",
                 hint=f"`stackctl purge {prepared.project}` deletes it, if that is what you want",
             )
+        if context.store.read(prepared.project) is not None:
+            end(context, look(context, prepared.project), command, "moved")
         record = end(context, look(context, source.project), command, "moved").record
         context.store.move_data(source.project, prepared.project)
         moved = replace(record, project=prepared.project, root=prepared.found.root, placement={})

@@ -37,7 +37,8 @@ def undo(context: Context, before: Scene, record: EnvironmentRecord, error: Base
     if left and before.record is not None:
         warning = f"the last `up` failed and was undone: {reason}"
         placement = record.placement
-        context.store.write(replace(before.record, placement=placement, document="", warnings=(warning,)))
+        kept = replace(before.record, phase="running", placement=placement, document="", lease=None)
+        context.store.write(replace(kept, warnings=(warning,)))
         return
     by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
     ended(context, record, "stopped" if by_hand else "failed", "interrupted" if by_hand else reason)
