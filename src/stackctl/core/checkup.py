@@ -33,7 +33,7 @@ def unreadable_records(facts: HostFacts) -> Iterable[Finding]:
             "records",
             "failed",
             f"the record of `{project}` cannot be read: {reason}",
-            "its data is kept; `stackctl up` of its stack sets a damaged record aside and starts anew",
+            "its data is kept; rename its record.json, and `stackctl up` of its stack starts anew",
         )
 
 
