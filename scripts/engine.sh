@@ -338,10 +338,12 @@ launch_daemon() (
   setsid -f env -i "$@" dockerd --pidfile /run/docker.pid </dev/null >>"$daemon_log" 2>&1
 )
 
+# wait_for_answer [PID]: gives up at once when that daemon ends
 wait_for_answer() {
   deadline=$(($(date +%s) + answer_deadline))
   while [ "$(date +%s)" -lt "$deadline" ]; do
     engine=$(bounded 5 docker version --format '{{.Server.Version}}' 2>/dev/null) && return
+    [ -z "${1:-}" ] || running_as "$1" dockerd || return
     sleep 0.2
   done
   return 1
@@ -363,12 +365,16 @@ start_by_hand() {
   pid=$(pid_in /run/docker.pid)
   if running_as "$pid" dockerd; then
     say "dockerd runs already (pid $pid); waiting for its answer"
-  else
+    wait_for_answer "$pid" && return
+  fi
+  # One that was killed may take a moment to end; then there is none
+  if ! running_as "$pid" dockerd; then
     drop_stale_pids
     say "starting dockerd (no init here; log $daemon_log)"
     launch_daemon
+    wait_for_answer || :
   fi
-  if ! wait_for_answer; then
+  if [ -z "$engine" ]; then
     tail -n 20 "$daemon_log" >&2 2>/dev/null || :
     fail "dockerd did not answer within $answer_deadline s" \
       "its last words stand above; full log: $daemon_log" \
