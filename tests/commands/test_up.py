@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -155,6 +156,56 @@ services:
     assert cli("exec", "-T", "s", "app", "cat", "/note").ok().out == "two\n"
 
 
+def test_an_image_is_built_and_built_anew_only_when_asked(cli: Cli) -> None:
+    folder = cli.template("made", "services:\n  app: {build: ./files/app}\n")
+    (folder / "files" / "app").mkdir(parents=True)
+    dockerfile = folder / "files" / "app" / "Dockerfile"
+    dockerfile.write_text('FROM busybox:1.35\nRUN echo one > /made\nCMD ["sleep", "600"]\n')
+    cli.stack("made", "template: made\n")
+    look = ("exec", "-T", "made", "app", "cat", "/made")
+    project = cli("up", "made", "--json").ok().data["project"]
+    try:
+        assert cli(*look).ok().out == "one\n"
+        dockerfile.write_text(dockerfile.read_text().replace("one", "two"))
+        cli("up", "made").ok()
+        assert cli(*look).ok().out == "one\n"
+
+        built = cli("up", "made", "--build", "--json").ok().data
+
+        assert cli(*look).ok().out == "two\n"
+        assert (built["unchanged"], built["changes"]) == (False, {"app": "recreate"})
+    finally:
+        cli("down", "made").ok()
+        subprocess.run(["docker", "image", "rm", f"{project}-app"], check=True, capture_output=True)
+
+
+def test_a_replaced_secret_reaches_who_mounts_it_and_nobody_else(cli: Cli) -> None:
+    compose = """
+services:
+  app:
+    image: busybox:1.35
+    command: [sleep, "600"]
+    environment: {TOKEN_FILE: "{{ token.file }}"}
+  side:
+    image: busybox:1.35
+    command: [sleep, "600"]
+"""
+    cli.template("kept", compose, "description: a secret\nvariables: {token: {type: secret}}\n")
+    secret = cli.checkout / "token"
+    secret.write_text("first\n")
+    cli.stack("s", f"template: kept\nvariables: {{token: 'file:{secret}'}}\n")
+    project = cli("up", "s", "--json").ok().data["project"]
+    before = {c.service: c.started for c in cli.containers(project)}
+    secret.write_text("second\n")
+
+    cli("up", "s").ok()
+
+    assert cli("exec", "-T", "s", "app", "sh", "-c", 'cat "$TOKEN_FILE"').ok().out.strip() == "second"
+    after = {c.service: c.started for c in cli.containers(project)}
+    assert after["app"] > before["app"]
+    assert after["side"] == before["side"]
+
+
 def test_a_one_shot_service_may_end_well(cli: Cli) -> None:
     compose = """
 services:
@@ -290,8 +341,6 @@ def test_list_names_every_environment_with_its_path(cli: Cli) -> None:
 
 
 def test_what_runs_can_be_driven_by_plain_compose(cli: Cli) -> None:
-    import subprocess
-
     project = cli("up", "hello", "--json").ok().data["project"]
     folder = cli.home / "environments" / project
     argv = ["docker", "compose", "--env-file", "placement.env", "-f", "compose.yaml", "ps", "-q"]

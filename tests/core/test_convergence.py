@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stackctl.core.changes import changes, removal_order
+from stackctl.core.changes import ServiceChange, as_done, changes, removal_order
 from stackctl.core.convergence import SETTLED, standings, unsettled
 from stackctl.core.facts import Container
 from stackctl.core.records import ServiceRecord
@@ -126,3 +126,11 @@ def test_how_long_a_fresh_service_is_watched(facts: dict[str, Any], seconds: flo
 def test_the_youngest_counts() -> None:
     both = [container("a", started=99.0), container("b", started=99.96)]
     assert unsettled(both, 100.0) == pytest.approx(SETTLED - 0.04)
+
+
+def test_a_service_that_was_to_be_kept_and_is_another_container_was_recreated() -> None:
+    planned = tuple(ServiceChange(service=name, kind="keep") for name in ("a", "b"))
+    before = (container("a"), container("b"))
+    after = (container("a", number=2), container("b"))
+    assert [change.kind for change in as_done(planned, before, after)] == ["recreate", "keep"]
+    assert as_done(planned, before, before) == planned

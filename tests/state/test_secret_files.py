@@ -144,12 +144,11 @@ def test_a_text_that_is_not_unicode_is_refused_without_being_shown(store: FileSt
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_logs_and_incidents_are_kept_privately(store: FileStore) -> None:
+def test_logs_are_kept_privately(store: FileStore) -> None:
     path = store.write_log(PROJECT, "web", "last words \udcff\n")
     assert path == store.folder(PROJECT) / "logs" / "web.log"
     assert path.read_text() == "last words \\udcff\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert store.write_incident(PROJECT, "1.json", "{}").read_text() == "{}"
 
 
 def test_no_error_shows_a_secret(on_small_disk) -> None:

@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stackctl.core.errors import StateError
-from stackctl.state.documents import files_digest
 from stackctl.state.store import FileStore
 
 PROJECT = "myenv-0a1b2c"
@@ -205,12 +204,3 @@ def test_whatever_came_before_the_tree_is_what_was_rendered_last(store: FileStor
         assert tree(store) == files
         root = store.folder(PROJECT) / "files"
         assert all(any(path.iterdir()) for path in root.rglob("*") if path.is_dir())
-
-
-def test_the_digest_is_of_paths_and_contents_below_a_mount() -> None:
-    files = {"a/one": "1", "a/two": "2", "ab": "3"}
-    assert files_digest(files) == files_digest(dict(reversed(files.items())))
-    assert files_digest(files, "a") == files_digest({"a/one": "1", "a/two": "2"})
-    assert files_digest(files, "ab") == files_digest({"ab": "3"})
-    different = [{}, {"a": "12"}, {"a1": "2"}, {"a": "1", "2": ""}, {"a": "1"}, files]
-    assert len({files_digest(one) for one in different}) == len(different)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from stackctl.cli.command import command, instance_option, name_argument
-from stackctl.cli.inside import check_service, containers_of
+from stackctl.cli.inside import containers_of
 from stackctl.core.errors import ServiceFailed
+from stackctl.ops.naming import known_service
 from stackctl.ops.reaching import Address, addresses, first_address, secret_values, variables
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def url_command(session: Session, name: str, service: str, instance: str, where:
     """Print where an environment, or one of its services, is reached, passwords included."""
     record = session.environment(name, instance)
     if service:
-        check_service(record, service)
+        known_service(record, service)
     address = first_address(found_addresses(session, record), record.stack, service)
     url = address.host if where == "host" else address.container
     if not url:

@@ -11,6 +11,7 @@ import click
 from stackctl.cli.command import command, instance_option, name_argument, words_argument
 from stackctl.cli.values import settings
 from stackctl.core.errors import ServiceFailed, UnknownName
+from stackctl.ops.naming import known_service
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
@@ -33,7 +34,7 @@ def logs_command(
     """Show the logs of an environment, all services or those that are named."""
     record = session.environment(name, instance)
     for service in services:
-        check_service(record, service)
+        known_service(record, service)
     if not containers_of(session, record):
         return _kept_logs(session, record)
     return session.engine.logs(record.project, services, follow=follow, tail=tail, since=since)
@@ -105,13 +106,6 @@ def _first_service(record: EnvironmentRecord) -> str:
     return names[0]
 
 
-def check_service(record: EnvironmentRecord, service: str) -> None:
-    """Raise UnknownName when an environment has no such service; the hint has those that it has."""
-    if service not in record.services:
-        known = ", ".join(sorted(record.services))
-        raise UnknownName(f"`{record.stack}` has no service `{service}`", hint=f"it has {known}")
-
-
 def containers_of(session: Session, record: EnvironmentRecord) -> tuple[Container, ...]:
     """The verified containers of an environment, in any state."""
     from stackctl.ops.looking import look
@@ -120,7 +114,7 @@ def containers_of(session: Session, record: EnvironmentRecord) -> tuple[Containe
 
 
 def _container(session: Session, record: EnvironmentRecord, service: str) -> Container:
-    check_service(record, service)
+    known_service(record, service)
     for container in containers_of(session, record):
         if container.service == service and container.state == "running":
             return container

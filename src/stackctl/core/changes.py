@@ -67,6 +67,20 @@ def _change(
     return ServiceChange(service=name, kind="keep" if len(containers) == wanted else "create")
 
 
+def as_done(
+    planned: tuple[ServiceChange, ...], before: tuple[Container, ...], after: tuple[Container, ...]
+) -> tuple[ServiceChange, ...]:
+    """The plan as it was carried out: an image built or pulled anew recreates what was to be kept."""
+    old = {container.id for container in before}
+    new = {container.service for container in after if container.id not in old}
+    return tuple(
+        ServiceChange(service=change.service, kind="recreate", keys=("image",))
+        if change.kind == "keep" and change.service in new
+        else change
+        for change in planned
+    )
+
+
 def removal_order(containers: tuple[Container, ...]) -> tuple[tuple[Container, ...], ...]:
     """Batches in which to stop containers: what depends on others before what it depends on.
 

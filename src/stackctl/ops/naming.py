@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UnknownName
@@ -13,15 +12,6 @@ from stackctl.ops.finding import Places, find_stack, stack_files
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
     from stackctl.ops.protocols import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meant:
-    """An environment that a word means; `record` is None when it was never up."""
-
-    project: str
-    stack: str
-    record: EnvironmentRecord | None
 
 
 def environment(word: str, instance: str, places: Places, store: Store) -> EnvironmentRecord:
@@ -92,3 +82,15 @@ def moved_environments(stack: str, records: Sequence[EnvironmentRecord]) -> list
     from pathlib import Path
 
     return [record for record in records if record.stack == stack and not Path(record.root).is_dir()]
+
+
+def known_service(record: EnvironmentRecord, service: str) -> str:
+    """The name of a service of an environment.
+
+    Raises:
+        UnknownName: It has no such service; the hint has those that it has.
+    """
+    if service in record.services:
+        return service
+    known = ", ".join(sorted(record.services))
+    raise UnknownName(f"`{record.stack}` has no service `{service}`", hint=f"it has {known}")

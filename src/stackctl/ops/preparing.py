@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from stackctl.core.documents import dump
-from stackctl.core.errors import PolicyError, Problem, StackFileError, UnknownName
+from stackctl.core.errors import PolicyError, Problem, StackFileError
 from stackctl.core.file_stamps import stamp_files
 from stackctl.core.limits import Effective, Layer, Watchdog, check_thresholds, effective, watchdog_for
 from stackctl.core.names import check_name, nearest, project_name
@@ -315,15 +315,3 @@ def _watchdogs(
         for text in check_thresholds(found[name], limits[name].limits):
             problems.append(Problem(path=f"services.{name}", message=text, source=stack.source))
     return found, problems
-
-
-def service_named(prepared: Prepared, word: str) -> str:
-    """The service of that name.
-
-    Raises:
-        UnknownName: There is none; the hint has the nearest.
-    """
-    names = sorted(prepared.bounded.document["services"])
-    if word in names:
-        return word
-    raise UnknownName(f"`{prepared.stack.name}` has no service `{word}`", hint=f"it has {', '.join(names)}")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import PolicyError, ServiceFailed, StackctlError, UnknownName
+from stackctl.core.errors import PolicyError, ServiceFailed, StackctlError
 from stackctl.core.units import show_duration
 from stackctl.ops.looking import Scene, look
+from stackctl.ops.naming import known_service
 from stackctl.ops.recording import finish
 from stackctl.ops.undoing import keep_logs
 from stackctl.ops.verifying import verify
@@ -39,7 +40,7 @@ def restart(
     with context.store.lock(record.project, command=command):
         scene = look(context, record.project)
         record = running(scene)
-        names = _checked(record, services)
+        names = tuple(known_service(record, name) for name in services or sorted(record.services))
         chosen = [c.id for c in scene.containers if c.service in names]
         context.progress.step(f"restarting {', '.join(names)}")
         context.engine.restart(chosen)
@@ -65,14 +66,6 @@ def running(scene: Scene) -> EnvironmentRecord:
         name = scene.record.stack if scene.record else scene.project
         raise ServiceFailed(f"nothing of `{name}` is running", hint=f"start it with `stackctl up {name}`")
     return scene.record
-
-
-def _checked(record: EnvironmentRecord, services: Sequence[str]) -> tuple[str, ...]:
-    for name in services:
-        if name not in record.services:
-            known = ", ".join(sorted(record.services))
-            raise UnknownName(f"`{record.stack}` has no service `{name}`", hint=f"it has {known}")
-    return tuple(services) or tuple(sorted(record.services))
 
 
 def extend(

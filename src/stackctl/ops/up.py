@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stackctl.core.changes import ServiceChange, changes
+from stackctl.core.changes import ServiceChange, as_done, changes
 from stackctl.core.convergence import standings, unsettled
 from stackctl.core.documents import load
 from stackctl.core.errors import ServiceFailed, StackctlError
@@ -14,6 +14,7 @@ from stackctl.ops.looking import Scene, look
 from stackctl.ops.placing import Placed, place_environment, write_folder
 from stackctl.ops.preflight import preflight
 from stackctl.ops.recording import begin, ended, finish, with_thresholds
+from stackctl.ops.rotating import restart_holders, secret_stamps
 from stackctl.ops.taking_down import take_down
 from stackctl.ops.undoing import undo
 from stackctl.ops.verifying import verify
@@ -185,12 +186,16 @@ def _bring_up(
     try:
         if announced is not None:
             announced(placed.record)
+        before = secret_stamps(context, prepared.project, prepared.bounded.document)
         deployment = write_folder(context, prepared, placed)
-        containers, verified = _drive(context, scene, placed, deployment, options)
+        after = secret_stamps(context, prepared.project, prepared.bounded.document)
+        replaced = {name for name in after if before[name] and before[name] != after[name]}
+        containers, verified = _drive(context, scene, prepared, placed, deployment, replaced, options)
     except BaseException as error:
         undo(context, scene, placed.record, error)
         raise
     _remove_orphans(context, planned, containers)
+    planned = as_done(planned, scene.containers, containers)
     scene = look(context, prepared.project)
     record = replace(placed.record, document=prepared.digest, verified=verified)
     record = finish(context, record, scene, lifetime=options.lifetime)
@@ -200,8 +205,10 @@ def _bring_up(
 def _drive(
     context: Context,
     scene: Scene,
+    prepared: Prepared,
     placed: Placed,
     deployment: Deployment,
+    replaced: set[str],
     options: UpOptions,
 ) -> tuple[tuple[Container, ...], str]:
     record = placed.record
@@ -210,6 +217,11 @@ def _drive(
         context.engine.up(deployment, build=options.build, timeout=COMPOSE_SECONDS)
     except StackctlError as error:
         raise _explained(context, record, error) from error
+    if replaced:
+        there = generation_of(context, record.project, record.generation)
+        kept = {container.id for container in scene.containers}
+        still = [container for container in there if container.id in kept]
+        restart_holders(context, prepared.bounded.document, replaced, still)
     if options.wait:
         containers = wait_until_ready(
             context, record.project, record.generation, record.services, timeout=options.wait_timeout

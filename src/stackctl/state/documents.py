@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from stackctl.core.deployment import Deployment
@@ -47,24 +46,6 @@ def write_document(folder: Path, compose_text: str, placement_text: str) -> Depl
     write_changed(files.placement, encode_text(placement_text, PLACEMENT))
     write_changed(files.document, encode_text(compose_text, DOCUMENT))
     return files
-
-
-def files_digest(files: Mapping[str, str], below: str = "") -> str:
-    """The sha256 of rendered files, paths and contents, the same on every machine.
-
-    A container that mounts a changed file still sees the old one, so what mounts `below` must be
-    recreated when this changes: put it on the service.
-
-    Args:
-        files: Relative path -> text.
-        below: Only this file, or what is in this folder; empty for all.
-    """
-    digest = sha256()
-    for path, text in sorted(files.items()):
-        if not below or path == below or path.startswith(f"{below}/"):
-            for part in (path.encode(errors="backslashreplace"), encode_text(text, path)):
-                digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ PLACEMENT_LOCK = "placement"
 """The lock under which ports and subnets are given out, for all environments of a state directory."""
 
 LOGS = "logs"
-INCIDENTS = "incidents"
 _PORT = "STACKCTL_PORT_"
 _SUBNET = "STACKCTL_SUBNET"
 _SWEPT = ("", secret_files.SECRETS, data_folders.DATA)
@@ -189,16 +188,9 @@ class FileStore:
 
     def write_log(self, project: str, name: str, text: str) -> Path:
         """Keep a text, such as a service's last log lines, as `logs/<name>.log`."""
-        return self._keep(project, LOGS, f"{name}.log", text)
-
-    def write_incident(self, project: str, name: str, text: str) -> Path:
-        """Keep the written record of an enforcement as `incidents/<name>`."""
-        return self._keep(project, INCIDENTS, name, text)
-
-    def _keep(self, project: str, below: str, name: str, text: str) -> Path:
-        folder = self._make(project) / below
+        folder = self._make(project) / LOGS
         make_folder(folder)
-        path = folder / check_file_name(name, "file")
+        path = folder / check_file_name(f"{name}.log", "file")
         write_atomic(path, text.encode(errors="backslashreplace"))
         return path
 
