@@ -11,6 +11,8 @@ from stackctl.core.names import check_name, nearest
 from stackctl.core.stack import TemplateFolder
 
 MAX_TEMPLATE_FILES = 200
+COMPILED = "__pycache__"
+"""Installers compile every Python file of a package, those that templates carry too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +175,9 @@ def read_macros(places: Places) -> dict[str, str]:
 
 
 def read_folder(folder: Path) -> dict[str, str]:
-    """Every file below a folder as text, by relative path; a link that leads out of it is refused.
+    """Every file below a folder as text, by relative path, compiled Python left out.
+
+    A link that leads out of the folder is refused.
 
     Raises:
         StackFileError: A file cannot be read or decoded, is too large, or leads out of the folder.
@@ -181,7 +185,7 @@ def read_folder(folder: Path) -> dict[str, str]:
     root = folder.resolve()
     files: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
-        if not path.is_file():
+        if not path.is_file() or COMPILED in path.parts:
             continue
         if not path.resolve().is_relative_to(root):
             raise StackFileError(
