@@ -31,7 +31,8 @@ def _wait_for_log(engine: DockerEngine, container: str, word: str) -> None:
 
 
 def test_the_limits_in_the_cgroup_are_those_asked_for(engine: DockerEngine, start: Start) -> None:
-    container = start("sh", "-c", "sleep 300 & sleep 300 & wait", options=LIMITED)
+    container = start("sh", "-c", "sleep 300 & sleep 300 & echo both; wait", options=LIMITED)
+    _wait_for_log(engine, container, "both")
     (one,) = engine.inspect([container])
     reading = _read(engine, container)
     assert unenforced(ASKED, one.limits, reading.limits) == ()
