@@ -168,6 +168,7 @@ class Reading:
         limits: What the kernel enforces now.
         pids_refused: Forks that the kernel refused so far.
         oom_kills: Processes that the kernel ended for memory so far.
+        pressure: Percent of the last 10 s in which some of its processes waited for memory; v2 only.
     """
 
     at: float
@@ -177,3 +178,58 @@ class Reading:
     limits: AppliedLimits = field(default_factory=AppliedLimits)
     pids_refused: int | None = None
     oom_kills: int | None = None
+    pressure: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One process of a container as the kernel sees it from outside.
+
+    Args:
+        pid: Process id on the engine's host.
+        inside: Process id in the container's own pid namespace, 0 when it cannot be told.
+        parent: `inside` of its parent, 0 when that lies outside.
+        command: Its command line, or its name in brackets; one line.
+        memory: Resident bytes, shared pages counted in each process.
+        threads: Threads, each of which counts against the pids limit.
+    """
+
+    pid: int
+    inside: int = 0
+    parent: int = 0
+    command: str = ""
+    memory: int = 0
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostMemory:
+    """The memory of the engine's host.
+
+    Args:
+        total, available: Bytes; `available` is what can be had without swapping (proc(5), MemAvailable).
+        pressure: Percent of the last 10 s in which some process waited for memory; None when not known.
+    """
+
+    total: int
+    available: int
+    pressure: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What the engine says happened to one object of ours.
+
+    Args:
+        at: Seconds since the epoch by the engine's clock.
+        kind: container, network or volume.
+        action: start, die, kill, oom, stop, destroy, … as docker calls it, without what follows a colon.
+        id: Of the container or network.
+        signal: For `kill`, the signal that somebody asked docker to send, as docker writes it; else empty.
+    """
+
+    at: float
+    kind: str
+    action: str
+    id: str
+    signal: str = ""
