@@ -22,7 +22,7 @@ from stackctl.core.settings import (
 from stackctl.core.stack import Configuration, MachinePolicy
 from stackctl.core.stackfile import command
 
-_KEYS = ("limits", "watchdog", "supervisor", "ports", "subnets", "on_incident", "variables")
+_KEYS = ("limits", "watchdog", "supervisor", "ports", "subnets", "on_incident", "host_pressure", "variables")
 _DEFAULT = Configuration()
 _LEAST_PORT = 1024
 _FEWEST_PORTS = 10
@@ -50,6 +50,9 @@ def parse_configuration(text: str, *, source: str) -> Configuration:
         ports=sheet.read("ports", _ports, _DEFAULT.ports),
         subnets=sheet.read("subnets", _subnets, _DEFAULT.subnets),
         on_incident=sheet.read("on_incident", command, ()),
+        host_pressure=cast(
+            'Literal["report", "act"]', sheet.one_of("host_pressure", ("report", "act"), "report")
+        ),
         variables=read_variables(sheet),
     )
     report.finish()

@@ -117,6 +117,8 @@ class Watchdog:
     urgent_pids: Threshold = _limit(Threshold(245 / 256), "processes at which the watchdog acts at once")
     urgent_memory: Threshold = _limit(Threshold(0.95), "working set at which the watchdog acts at once")
     on_violation: OnViolation = _limit("environment", "what a violation ends")
+    budget_pids: int = _limit(0, "processes of all services together at which the stack is ended; 0 for none")
+    budget_memory: int = _limit(0, "working set of all services together, in bytes; 0 for none")
 
 
 DEFAULT_WATCHDOG = Watchdog()

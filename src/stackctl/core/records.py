@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-SCHEMA = 1
+SCHEMA = 2
+"""1: the first. 2: the supervisor's memory (`began`, `aim`, `attempts`, `restarts`, `halted`, `budget`)."""
 
 Phase = Literal["starting", "running", "stopping", "stopped", "failed", "expired", "killed", "lost"]
 PHASES: tuple[str, ...] = get_args(Phase)
@@ -116,6 +117,12 @@ class EnvironmentRecord:
         variables: `--set` values of the last `up`.
         tied: True when it belongs to its lease (`with`): a dead owner ends it.
         lease: Who is working on it, None when nobody is.
+        began: When the `up` that made it `starting` began, seconds since the epoch; what is older ran before.
+        aim: The phase that a `stopping` environment ends in.
+        attempts: How often ending it has failed so far; the next try waits the longer.
+        restarts: Service -> when the supervisor restarted it, seconds since the epoch, the oldest first.
+        halted: Services that a violation ended while the rest lives on; they are never restarted.
+        budget: Marks on the sum over all services (`pids`, `memory` in bytes); empty for none.
     """
 
     project: str
@@ -147,6 +154,12 @@ class EnvironmentRecord:
     lease: Lease | None = None
     ending: Ending | None = None
     warnings: tuple[str, ...] = ()
+    began: float = 0.0
+    aim: Phase = "stopped"
+    attempts: int = 0
+    restarts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    halted: tuple[str, ...] = ()
+    budget: Mapping[str, int] = field(default_factory=dict)
     schema: int = SCHEMA
 
 
@@ -175,7 +188,7 @@ def from_plain(raw: Any) -> EnvironmentRecord:
         raise UnreadableRecord(f"schema {raw['schema']} is newer than {SCHEMA}", newer=True)
     if raw["schema"] < 1:
         raise UnreadableRecord(f"there is no schema {raw['schema']}")
-    record: EnvironmentRecord = _build(EnvironmentRecord, raw, "")
+    record: EnvironmentRecord = _build(EnvironmentRecord, {**raw, "schema": SCHEMA}, "")
     return record
 
 
@@ -247,6 +260,8 @@ _READERS: Mapping[str, _Reader] = {
     "tuple[int, ...]": _list_of(_WHOLE),
     "Mapping[str, str]": _map_of(_TEXT),
     "Mapping[str, Any]": _map_of(lambda raw, _: raw),
+    "Mapping[str, int]": _map_of(_WHOLE),
+    "Mapping[str, tuple[float, ...]]": _map_of(_list_of(_read_number)),
     "Mapping[str, tuple[str, ...]]": _map_of(_list_of(_TEXT)),
     "Mapping[str, ServiceRecord]": _map_of(_one(ServiceRecord)),
     "Mapping[str, SidecarRecord]": _map_of(_one(SidecarRecord)),

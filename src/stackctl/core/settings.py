@@ -12,10 +12,11 @@ from stackctl.core.fields import Fields, Report, choice, kind, text, words
 from stackctl.core.limits import ON_VIOLATION, Layer, Setting, Threshold, parse_layer, parse_threshold
 from stackctl.core.names import check_image, check_name, check_variable, shorten
 from stackctl.core.stack import Reach, Scalar, SidecarSpec
-from stackctl.core.units import format_size, parse_duration
+from stackctl.core.units import format_size, parse_count, parse_duration, parse_size
 
 _REACHES = ("host", "isolated")
 _WATCHDOG = ("pids", "memory", "sustain", "urgent", "on_violation")
+_BUDGET = "budget"
 _TEMPLATE_SAYS = ("image", "port", "data", "health")
 _SIDECAR = tuple(field.name for field in fields(SidecarSpec))
 
@@ -35,9 +36,14 @@ def read_layer(sheet: Fields) -> Layer:
     return layer
 
 
-def read_watchdog(parent: Fields) -> Mapping[str, Setting]:
-    """The fields of `Watchdog` that a `watchdog:` mapping sets; `sustain` sets both of its kind."""
-    sheet = parent.inner("watchdog", _WATCHDOG)
+def read_watchdog(parent: Fields, *, whole: bool = False) -> Mapping[str, Setting]:
+    """The fields of `Watchdog` that a `watchdog:` mapping sets; `sustain` sets both of its kind.
+
+    Args:
+        whole: It is a stack's, which may set a budget for the sum over its services.
+    """
+    sheet = parent.inner("watchdog", (*_WATCHDOG, _BUDGET) if whole else _WATCHDOG)
+    budget = sheet.inner(_BUDGET, ("pids", "memory")) if whole else None
     urgent = sheet.inner("urgent", ("pids", "memory"))
     found = {}
     for name in ("pids", "memory"):
@@ -46,6 +52,9 @@ def read_watchdog(parent: Fields) -> Mapping[str, Setting]:
         found[f"urgent_{name}"] = _setting(urgent, name, parse)
     found["sustain_pids"] = found["sustain_memory"] = _setting(sheet, "sustain", parse_duration)
     found["on_violation"] = _setting(sheet, "on_violation", partial(choice, known=ON_VIOLATION))
+    if budget is not None:
+        found["budget_pids"] = _setting(budget, "pids", parse_count)
+        found["budget_memory"] = _setting(budget, "memory", parse_size)
     return {name: setting for name, setting in found.items() if setting is not None}
 
 

@@ -186,6 +186,9 @@ class Configuration:
     Args:
         ports: First and last host port that may be given out; the default lies below the ephemeral range.
         subnets: The range that environments' networks are cut from, in CIDR notation.
+        on_incident: A command that gets each incident as JSON on its standard input.
+        host_pressure: What the supervisor does when the host runs out of memory: report it, or end the
+            environment of ours that uses the most.
         variables: Template variables for every stack of the user.
     """
 
@@ -195,6 +198,7 @@ class Configuration:
     ports: tuple[int, int] = (20000, 29999)
     subnets: str = "10.208.0.0/13"
     on_incident: tuple[str, ...] = ()
+    host_pressure: Literal["report", "act"] = "report"
     variables: Mapping[str, Setting] = field(default_factory=dict)
 
 

@@ -62,7 +62,7 @@ def parse_stack(text: str, *, name: str, source: str) -> Stack:
     report = Report(loaded)
     sheet = Fields(report, loaded.data, "", _KEYS)
     _check_origin(sheet)
-    limits, watchdog = read_limits(sheet), read_watchdog(sheet)
+    limits, watchdog = read_limits(sheet), read_watchdog(sheet, whole=True)
     for field, sentence in mark_problems(limits, watchdog):
         report.wrong(mark_path("", field), sentence)
     stack = Stack(

@@ -5,16 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import StateError
+from stackctl.core.errors import StackctlError, StateError
+from stackctl.core.records import LIVE, Ending
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import ended
 from stackctl.ops.taking_down import take_down
 
 if TYPE_CHECKING:
-    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.records import EnvironmentRecord, Phase
     from stackctl.ops.context import Context
 
 PASSES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """What an ending is for.
+
+    Args:
+        phase: What the record becomes once nothing is left.
+        reason: One sentence.
+        incident: Id of the incident that tells more, empty for none.
+        first: Id of the container that is stopped before all others: the one that did harm.
+    """
+
+    phase: Phase = "stopped"
+    reason: str = "by hand"
+    incident: str = ""
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +58,57 @@ def down(
         EngineRefused: Something cannot be removed.
     """
     with context.store.lock(project, command=command, wait=lock_wait):
-        return end(context, look(context, project), command, reason)
+        scene = look(context, project)
+        return end(context, scene, command, _unfinished(scene.record) or Aim(reason=reason))
 
 
-def end(context: Context, scene: Scene, command: str, reason: str) -> DownResult:
-    """`down` for a caller that holds the environment's lock."""
+def end(context: Context, scene: Scene, command: str, aim: Aim) -> DownResult:
+    """`down` for a caller that holds the environment's lock.
+
+    The record says what it is to become before anything is stopped, so that whoever comes after a crash
+    finishes the same. When something cannot be ended, it counts the attempt and belongs to nobody.
+    """
     record = scene.record
     if record is None:
         raise StateError(
             f"nothing is remembered of `{scene.project}`", hint="`stackctl list` shows every one"
         )
-    if record.phase in ("running", "starting", "stopping") or scene.containers or scene.networks:
-        lease = context.store.lease(command)
-        record = replace(record, phase="stopping", lease=lease, updated=context.clock.now().wall)
-        context.store.write(record)
+    if record.phase in LIVE or scene.containers or scene.networks:
+        record = _stopping(context, record, command, aim)
+    try:
+        containers, networks, scene = _remove(context, scene, aim)
+    except StackctlError:
+        if record.phase == "stopping":
+            now = context.clock.now().wall
+            context.store.write(replace(record, attempts=record.attempts + 1, lease=None, updated=now))
+        raise
+    if record.phase == "stopping":
+        record = ended(context, record, aim.phase, aim.reason, aim.incident)
+    return DownResult(record=record, containers=containers, networks=networks, strangers=scene.strangers)
+
+
+def _unfinished(record: EnvironmentRecord | None) -> Aim | None:
+    """What an ending that was enforced and cut short was for: it is finished as what it was."""
+    if record is None or record.phase != "stopping" or record.ending is None or not record.ending.incident:
+        return None
+    return Aim(phase=record.aim, reason=record.ending.reason, incident=record.ending.incident)
+
+
+def _stopping(context: Context, record: EnvironmentRecord, command: str, aim: Aim) -> EnvironmentRecord:
+    now = context.clock.now().wall
+    record = replace(
+        record,
+        phase="stopping",
+        aim=aim.phase,
+        ending=Ending(reason=aim.reason, at=now, incident=aim.incident),
+        lease=context.store.lease(command),
+        updated=now,
+    )
+    context.store.write(record)
+    return record
+
+
+def _remove(context: Context, scene: Scene, aim: Aim) -> tuple[int, int, Scene]:
     removed: set[str] = set()
     networks: set[str] = set()
     for _ in range(PASSES):
@@ -61,12 +116,8 @@ def end(context: Context, scene: Scene, command: str, reason: str) -> DownResult
             break
         names = sorted({container.service for container in scene.containers})
         context.progress.step(f"stopping {', '.join(names) or 'what is left'}")
-        take_down(context, scene.containers, scene.networks)
+        take_down(context, scene.containers, scene.networks, first=aim.first)
         removed |= {container.id for container in scene.containers}
         networks |= {network.id for network in scene.networks}
         scene = look(context, scene.project)
-    if record.phase == "stopping":
-        record = ended(context, record, "stopped", reason)
-    return DownResult(
-        record=record, containers=len(removed), networks=len(networks), strangers=scene.strangers
-    )
+    return len(removed), len(networks), scene

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import StateError, UnknownName
-from stackctl.ops.down import end
+from stackctl.ops.down import Aim, end
 from stackctl.ops.looking import look
 from stackctl.ops.naming import moved_environments
 from stackctl.ops.recording import ended
@@ -70,8 +70,8 @@ def move(context: Context, source: EnvironmentRecord, prepared: Prepared, *, com
                 hint=f"`stackctl purge {prepared.project}` deletes it, if that is what you want",
             )
         if context.store.read(prepared.project) is not None:
-            end(context, look(context, prepared.project), command, "moved")
-        record = end(context, look(context, source.project), command, "moved").record
+            end(context, look(context, prepared.project), command, Aim(reason="moved"))
+        record = end(context, look(context, source.project), command, Aim(reason="moved")).record
         context.store.move_data(source.project, prepared.project)
         moved = replace(record, project=prepared.project, root=prepared.found.root, placement={})
         ended(context, moved, "stopped", f"moved from {source.root}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stackctl.core.deployment import Deployment, Instant
 
@@ -86,6 +86,16 @@ class Engine(Protocol):
     ) -> int: ...
 
 
+class Survey(Protocol):
+    """Every environment: the records that can be read, and project and reason of those that cannot."""
+
+    @property
+    def records(self) -> tuple[EnvironmentRecord, ...]: ...
+
+    @property
+    def unreadable(self) -> tuple[tuple[str, str], ...]: ...
+
+
 class Store(Protocol):
     """The state directory as the use cases see it; every write is atomic."""
 
@@ -100,6 +110,8 @@ class Store(Protocol):
     def read(self, project: str) -> EnvironmentRecord | None: ...
 
     def records(self) -> Iterator[EnvironmentRecord]: ...
+
+    def recall(self) -> Survey: ...
 
     def write(self, record: EnvironmentRecord) -> None: ...
 
@@ -128,6 +140,20 @@ class Store(Protocol):
     def secret_stamp(self, project: str, name: str) -> str: ...
 
     def write_log(self, project: str, name: str, text: str) -> Path: ...
+
+    def write_incident(self, project: str, name: str, plain: dict[str, Any]) -> Path: ...
+
+    def incidents(self, project: str) -> tuple[Any, ...]: ...
+
+    def beat(self, plain: Mapping[str, Any]) -> None: ...
+
+    def heartbeat(self) -> Mapping[str, Any] | None: ...
+
+    def lock_holder(self, name: str) -> Lease | None: ...
+
+    def write_peaks(self, project: str, plain: Mapping[str, Any]) -> None: ...
+
+    def peaks(self, project: str) -> Mapping[str, Any]: ...
 
     def ensure_data(
         self, project: str, folders: Sequence[DataFolder], owner: tuple[int, int]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import StateError
-from stackctl.ops.down import end
+from stackctl.ops.down import Aim, end
 from stackctl.ops.looking import look
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _images(context: Context, project: str) -> list[str]:
         return []
     scene = look(context, project)
     images = sorted({container.image for container in scene.containers})
-    end(context, scene, command="stackctl purge", reason="purged")
+    end(context, scene, "stackctl purge", Aim(reason="purged"))
     return images or _recorded_images(context, project)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from stackctl.core.records import Deadline, Ending, EnvironmentRecord, ServiceRecord, SidecarRecord
@@ -12,6 +12,7 @@ from stackctl.core.records import Deadline, Ending, EnvironmentRecord, ServiceRe
 if TYPE_CHECKING:
     from stackctl.core.facts import Container
     from stackctl.core.limits import Watchdog
+    from stackctl.core.records import Phase
     from stackctl.ops.context import Context
     from stackctl.ops.looking import Scene
     from stackctl.ops.preparing import Prepared
@@ -52,6 +53,8 @@ def begin(context: Context, scene: Scene, prepared: Prepared, options: UpOptions
         secrets=tuple(spec.name for spec in prepared.rendered.secrets),
         variables=dict(prepared.given),
         tied=options.tied,
+        began=now.wall,
+        budget=budget(prepared),
         lease=context.store.lease(options.command),
     )
     if old and running and options.lifetime is None:
@@ -73,13 +76,20 @@ def service_records(prepared: Prepared) -> dict[str, ServiceRecord]:
     }
 
 
+def budget(prepared: Prepared) -> dict[str, int]:
+    """The marks on the sum over all services, as far as there are any; every service's watchdog has them."""
+    whole = next(iter(prepared.watchdogs.values()), None)
+    marks = {"pids": whole.budget_pids, "memory": whole.budget_memory} if whole else {}
+    return {name: mark for name, mark in marks.items() if mark}
+
+
 def with_thresholds(record: EnvironmentRecord, prepared: Prepared) -> EnvironmentRecord:
     """The record with the thresholds that the stack file has now; they stand in no document."""
     services = {
         name: replace(service, watchdog=thresholds(prepared.watchdogs[name], service))
         for name, service in record.services.items()
     }
-    return replace(record, services=services)
+    return replace(record, services=services, budget=budget(prepared))
 
 
 def thresholds(watchdog: Watchdog, service: ServiceRecord) -> dict[str, str | int | float]:
@@ -125,10 +135,15 @@ def ids_by_service(containers: tuple[Container, ...]) -> Mapping[str, tuple[str,
 def ended(
     context: Context,
     record: EnvironmentRecord,
-    phase: Literal["stopped", "failed", "expired", "killed", "lost"],
+    phase: Phase,
     reason: str,
+    incident: str = "",
 ) -> EnvironmentRecord:
-    """Write the record of an environment of which nothing runs any more; its data and placement stay."""
+    """Write the record of an environment of which nothing runs any more; its data and placement stay.
+
+    Args:
+        incident: Id of the incident that tells more, empty for none.
+    """
     now = context.clock.now().wall
     record = replace(
         record,
@@ -138,7 +153,8 @@ def ended(
         networks={},
         lease=None,
         tied=False,
-        ending=Ending(reason=reason, at=now),
+        attempts=0,
+        ending=Ending(reason=reason, at=now, incident=incident),
     )
     context.store.write(record)
     return record

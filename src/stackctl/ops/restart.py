@@ -11,6 +11,7 @@ from stackctl.core.units import show_duration
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.naming import known_service
 from stackctl.ops.recording import finish
+from stackctl.ops.recovering import recover
 from stackctl.ops.undoing import keep_logs
 from stackctl.ops.verifying import verify
 from stackctl.ops.waiting import wait_until_ready
@@ -38,7 +39,7 @@ def restart(
         ServiceFailed, NotReady: It did not come back.
     """
     with context.store.lock(record.project, command=command):
-        scene = look(context, record.project)
+        scene = recover(context, look(context, record.project))
         record = running(scene)
         names = tuple(known_service(record, name) for name in services or sorted(record.services))
         chosen = [c.id for c in scene.containers if c.service in names]
@@ -84,5 +85,5 @@ def extend(
             hint=f"the ceiling stands in {ceiling.origin}",
         )
     with context.store.lock(record.project, command=command):
-        scene = look(context, record.project)
+        scene = recover(context, look(context, record.project))
         return finish(context, replace(running(scene), warnings=()), scene, lifetime=seconds)

@@ -13,7 +13,8 @@ from stackctl.core.errors import ServiceFailed, StackctlError
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.placing import Placed, place_environment, write_folder
 from stackctl.ops.preflight import preflight
-from stackctl.ops.recording import begin, ended, finish, with_thresholds
+from stackctl.ops.recording import begin, finish, with_thresholds
+from stackctl.ops.recovering import recover
 from stackctl.ops.rotating import restart_holders, secret_stamps
 from stackctl.ops.taking_down import take_down
 from stackctl.ops.undoing import undo
@@ -104,34 +105,6 @@ def plan(context: Context, scene: Scene, prepared: Prepared) -> tuple[ServiceCha
     if scene.containers and path.is_file():
         before = load(path.read_text(), source=str(path)).data
     return changes(before, prepared.bounded.document, scene.containers, prepared.bounded.services)
-
-
-def recover(context: Context, scene: Scene) -> Scene:
-    """Finish what a dead command left half done, so that this one starts from a known state.
-
-    A live owner would hold the lock, so the one of a `starting` or `stopping` record is dead. What runs under
-    its own name is kept, and compose makes it what it should be; half-made containers are removed, and with
-    `stopping` all of them.
-    """
-    record = scene.record
-    if record is None or record.phase not in ("starting", "stopping"):
-        return scene
-    context.progress.step(f"cleaning up what an interrupted `{_command_of(record)}` left")
-    kept = [c for c in scene.containers if record.phase == "starting" and _well_made(record, c)]
-    take_down(context, [c for c in scene.containers if c not in kept], () if kept else scene.networks)
-    if not kept:
-        ended(context, record, "stopped", "an interrupted command was cleaned up")
-    return look(context, scene.project)
-
-
-def _well_made(record: EnvironmentRecord, container: Container) -> bool:
-    """Running, and not one that compose was about to replace (it renames those to `<id>_<name>`)."""
-    name = f"{record.project}-{container.service}-{container.number}"
-    return container.state == "running" and container.name == name
-
-
-def _command_of(record: EnvironmentRecord) -> str:
-    return record.lease.command if record.lease and record.lease.command else f"stackctl {record.phase}"
 
 
 def _nothing_to_do(

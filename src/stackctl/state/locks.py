@@ -134,6 +134,23 @@ def read_holder(path: Path) -> tuple[Lease, float] | None:
         return None
 
 
+def holder(folder: Path, name: str) -> Lease | None:
+    """Who holds a lock at this moment, None when it is free; asking holds nobody up for longer than that.
+
+    Raises:
+        StateError: The lock file cannot be used.
+    """
+    path = folder / name
+    if not path.exists():
+        return None
+    descriptor = _try(path)
+    if descriptor is None:
+        found = read_holder(path)
+        return found[0] if found else Lease(boot="", pid=0, started=0)
+    os.close(descriptor)
+    return None
+
+
 def _describe(holder: tuple[Lease, float] | None) -> str:
     if holder is None or alive(holder[0]) is False:
         return "another command is working on it"

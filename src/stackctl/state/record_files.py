@@ -175,6 +175,47 @@ def survey(environments: Path) -> Survey:
     return Survey(tuple(records), tuple(unreadable))
 
 
+class Recall:
+    """Surveys the same folders again and again, and reads only the records that changed since.
+
+    A record is replaced as a whole, so its inode and times tell whether it is another one.
+    """
+
+    def __init__(self, environments: Path) -> None:
+        self._environments = environments
+        self._known: dict[str, tuple[tuple[int, int, int], EnvironmentRecord | str]] = {}
+
+    def survey(self) -> Survey:
+        """As `survey`.
+
+        Raises:
+            StateError: The folder of all environments cannot be listed.
+        """
+        before, self._known = self._known, {}
+        for folder in _folders(self._environments):
+            stamp = _stamp(folder / RECORD)
+            if stamp is None:
+                continue
+            known = before.get(folder.name)
+            if known is not None and known[0] == stamp:
+                self._known[folder.name] = known
+            elif (found := _try_load(folder)) is not None:
+                self._known[folder.name] = (stamp, found)
+        every = [(name, found) for name, (_, found) in self._known.items()]
+        return Survey(
+            tuple(found for _, found in every if not isinstance(found, str)),
+            tuple((name, found) for name, found in every if isinstance(found, str)),
+        )
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def _try_load(folder: Path) -> EnvironmentRecord | str | None:
     try:
         return load(folder)

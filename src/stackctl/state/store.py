@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stackctl.state import data_folders, documents, leases, locks, record_files, secret_files, trash
+from stackctl.state import (
+    data_folders,
+    documents,
+    heartbeat,
+    incident_files,
+    leases,
+    locks,
+    record_files,
+    secret_files,
+    trash,
+)
 from stackctl.state.atomic import sweep, write_atomic
 from stackctl.state.failures import check_file_name, refused
 from stackctl.state.folders import make_folder
@@ -38,6 +48,7 @@ class FileStore:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._recall = record_files.Recall(home.environments)
 
     @property
     def home(self) -> Path:
@@ -75,6 +86,10 @@ class FileStore:
     def survey(self) -> record_files.Survey:
         """Every record, and what could not be read, in one pass."""
         return record_files.survey(self._home.environments)
+
+    def recall(self) -> record_files.Survey:
+        """As `survey`, for who asks every second: only what changed is read again."""
+        return self._recall.survey()
 
     def records(self) -> Iterator[EnvironmentRecord]:
         """Every record that can be read, by project name."""
@@ -193,6 +208,38 @@ class FileStore:
         path = folder / check_file_name(f"{name}.log", "file")
         write_atomic(path, text.encode(errors="backslashreplace"))
         return path
+
+    # The supervisor's
+
+    def write_incident(self, project: str, name: str, plain: dict[str, Any]) -> Path:
+        """Write an incident of an environment, of the host where `project` is empty."""
+        folder = self._make(project) if project else self._home.path / heartbeat.FOLDER
+        return incident_files.write_incident(folder, name, plain)
+
+    def incidents(self, project: str) -> tuple[Any, ...]:
+        """The data of an environment's incidents, the host's where `project` is empty, the oldest first."""
+        folder = self.folder(project) if project else self._home.path / heartbeat.FOLDER
+        return incident_files.read_incidents(folder)
+
+    def beat(self, plain: Mapping[str, Any]) -> None:
+        """Replace the supervisor's heartbeat; see `heartbeat.beat`."""
+        heartbeat.beat(self._home.path, plain)
+
+    def heartbeat(self) -> Mapping[str, Any] | None:
+        """The supervisor's last heartbeat, None when there is none."""
+        return heartbeat.read_beat(self._home.path)
+
+    def lock_holder(self, name: str) -> Lease | None:
+        """Who holds a lock now, None when nobody does; a holder that wrote no name has an empty command."""
+        return locks.holder(self._home.locks, name)
+
+    def write_peaks(self, project: str, plain: Mapping[str, Any]) -> None:
+        """Keep the most that each service of an environment used; see `heartbeat.write_peaks`."""
+        heartbeat.write_peaks(self.folder(project), plain)
+
+    def peaks(self, project: str) -> Mapping[str, Any]:
+        """The most that each service of an environment used: service -> pids, memory in bytes."""
+        return heartbeat.read_peaks(self.folder(project))
 
     # Data
 

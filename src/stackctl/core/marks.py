@@ -1,0 +1,220 @@
+"""The watchdog's judgement: what is over a mark below its limit, for how long, and what then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+from stackctl.core.actions import Action, Violation
+from stackctl.core.units import show_duration, show_size
+from stackctl.core.world import Trail, Watched, World, readable
+
+if TYPE_CHECKING:
+    from stackctl.core.actions import ActionKind
+    from stackctl.core.facts import Container, Reading
+    from stackctl.core.records import Phase, ServiceRecord
+    from stackctl.core.supervision import Supervision
+
+Amount = Literal["pids", "memory"]
+_WATCHED = ("running", "starting")
+_ACTS: dict[str, tuple[ActionKind, Phase]] = {
+    "environment": ("end", "killed"),
+    "service": ("halt", "killed"),
+    "report": ("report", "killed"),
+}
+
+
+def violations(world: World, measure: Amount, rule: str) -> Iterator[Action]:
+    """What each environment's readings ask for: services over their marks first, then the stack's sum."""
+    for one in readable(world.environments):
+        if one.record.phase not in _WATCHED:
+            continue
+        found = [
+            _action(one, container, asked, violation, rule)
+            for container, asked in _services(one)
+            if (violation := over(one.trails.get(container.id), asked, measure)) is not None
+        ]
+        yield from sorted(
+            found, key=lambda action: action.violation.level != "urgent" if action.violation else 1
+        )
+        yield from _over_budget(one, measure, rule)
+
+
+def _services(one: Watched) -> Iterator[tuple[Container, ServiceRecord]]:
+    for container in one.containers:
+        asked = one.record.services.get(container.service)
+        if asked is not None and container.state in ("running", "paused"):
+            yield container, asked
+
+
+def over(trail: Trail | None, asked: ServiceRecord, measure: Amount) -> Violation | None:
+    """The mark that a container is over, None when there is none or when there is no fresh sample.
+
+    The urgent mark counts at once; the lower one when every reading since `sustain` seconds was over it. A
+    missing sample in between neither counts as over nor ends the time.
+    """
+    last = trail.last if trail else None
+    reading = getattr(last, measure) if last else None
+    urgent, mark = asked.watchdog.get(f"urgent_{measure}"), asked.watchdog.get(measure)
+    if trail is None or reading is None or not urgent or not mark:
+        return None
+    limit = getattr(asked, measure)
+    if reading >= urgent:
+        return Violation(measure=measure, level="urgent", reading=reading, mark=urgent, limit=limit)
+    held = held_over(trail.readings, measure, mark)
+    if reading < mark or held < asked.watchdog.get(f"sustain_{measure}", 0.0):
+        return None
+    return Violation(measure=measure, level="threshold", reading=reading, mark=mark, limit=limit, held=held)
+
+
+def held_over(readings: Sequence[Reading], measure: Amount, mark: int) -> float:
+    """Seconds from the first of the last readings that are all at or over a mark, to the last one."""
+    values = [(one.at, getattr(one, measure)) for one in readings if getattr(one, measure) is not None]
+    since = until = values[-1][0] if values else 0.0
+    for at, value in reversed(values):
+        if value < mark:
+            break
+        since = at
+    return until - since
+
+
+def _action(one: Watched, container: Container, asked: ServiceRecord, found: Violation, rule: str) -> Action:
+    kind, phase = _ACTS[str(asked.watchdog.get("on_violation", "environment"))]
+    return Action(
+        rule=rule,
+        kind=kind,
+        project=one.record.project,
+        service=container.service,
+        container=container.id,
+        phase=phase,
+        reason=f"`{container.service}` had {sentence(found)}",
+        violation=found,
+        incident=True,
+    )
+
+
+def sentence(found: Violation) -> str:
+    """What was read against what, in words: "231 processes, threshold 200, limit 256"."""
+    if found.measure == "pids":
+        amount, mark, limit = f"{found.reading} processes", f"{found.mark}", f"{found.limit}"
+    else:
+        amount, mark = show_size(found.reading), show_size(found.mark)
+        amount, limit = f"a working set of {amount}", show_size(found.limit)
+    word = "urgent threshold" if found.level == "urgent" else "threshold"
+    held = f" for {show_duration(found.held)}" if found.held >= 1 else ""
+    beyond = f", limit {limit}" if found.limit else ""
+    return f"{amount}{held}, {word} {mark}{beyond}"
+
+
+def _over_budget(one: Watched, measure: Amount, rule: str) -> Iterator[Action]:
+    budget = one.record.budget.get(measure, 0)
+    readings = [trail.last for c, _ in _services(one) if (trail := one.trails.get(c.id)) is not None]
+    values = [getattr(last, measure) for last in readings if last is not None]
+    total = sum(value for value in values if value is not None)
+    if budget and total >= budget:
+        found = Violation(measure=measure, level="urgent", reading=total, mark=budget, limit=0)
+        what = f"{total} processes" if measure == "pids" else f"a working set of {show_size(total)}"
+        most = budget if measure == "pids" else show_size(budget)
+        yield Action(
+            rule=rule,
+            kind="end",
+            project=one.record.project,
+            phase="killed",
+            reason=f"all services together had {what}, the stack's budget is {most}",
+            violation=found,
+            incident=True,
+        )
+
+
+def refused_or_killed(world: World, limits: Supervision) -> Iterator[Action]:
+    """What the kernel did meanwhile: a fork that it refused, a process that it ended for memory.
+
+    Both are reported even when the container lives on: its first process may never notice.
+    """
+    for one in readable(world.environments):
+        for container, asked in _services(one) if one.record.phase in _WATCHED else ():
+            trail = one.trails.get(container.id)
+            for field, measure, words in _KERNEL:
+                count = _since(trail, field)
+                if count:
+                    yield _kernel_report(one, container, asked, measure, f"{words} ({count})")
+
+
+_KERNEL: tuple[tuple[str, Amount, str], ...] = (
+    ("oom_kills", "memory", "the kernel ended processes of it for memory"),
+    ("pids_refused", "pids", "the kernel refused it new processes"),
+)
+
+
+def _since(trail: Trail | None, field: str) -> int:
+    """By how much a counter of the kernel grew over the trail; it begins anew with its container."""
+    values = [getattr(one, field) for one in trail.readings] if trail else []
+    known = [value for value in values if value is not None]
+    return sum(max(0, after - before) for before, after in pairwise(known))
+
+
+def _kernel_report(
+    one: Watched, container: Container, asked: ServiceRecord, measure: Amount, words: str
+) -> Action:
+    last = one.trails[container.id].readings[-1]
+    limit = getattr(asked, measure)
+    return Action(
+        rule="oom" if measure == "memory" else "fork_refused",
+        kind="report",
+        project=one.record.project,
+        service=container.service,
+        container=container.id,
+        reason=f"`{container.service}` hit its {measure} limit: {words}",
+        violation=Violation(
+            measure=measure, level="kernel", reading=getattr(last, measure) or 0, mark=limit, limit=limit
+        ),
+        incident=True,
+    )
+
+
+def squeezing_host(world: World, limits: Supervision) -> Iterator[Action]:
+    """The host runs out of memory: warn, then report, or end the environment of ours that uses most of it.
+
+    Never anything that is not ours.
+    """
+    host = world.host
+    share = host.available / host.total if host and host.total else 1.0
+    if host is None or share >= limits.host_warn:
+        return
+    left = f"{show_size(host.available)} of the host's {show_size(host.total)} of memory is available"
+    found = Violation(
+        measure="host memory",
+        level="urgent" if share < limits.host_act else "threshold",
+        reading=host.available,
+        mark=int((limits.host_act if share < limits.host_act else limits.host_warn) * host.total),
+        limit=host.total,
+    )
+    if share >= limits.host_act:
+        yield Action(rule="host_low", kind="report", reason=left, violation=found)
+        return
+    largest = max(readable(world.environments), key=working_set, default=None)
+    if limits.host_pressure == "act" and largest is not None and working_set(largest) > 0:
+        if not world.silent("host"):
+            yield _end_for_host(largest, left, found)
+        return
+    yield Action(rule="squeezing_host", kind="report", reason=left, violation=found, incident=True)
+
+
+def _end_for_host(largest: Watched, left: str, found: Violation) -> Action:
+    used = show_size(working_set(largest))
+    return Action(
+        rule="squeezing_host",
+        kind="end",
+        project=largest.record.project,
+        phase="killed",
+        reason=f"{left}, and of our environments it used the most ({used})",
+        violation=found,
+        incident=True,
+    )
+
+
+def working_set(one: Watched) -> int:
+    """Bytes that the running containers of an environment use together, as far as they were read."""
+    lasts = [trail.last for c in one.containers if (trail := one.trails.get(c.id)) is not None]
+    return sum(last.memory or 0 for last in lasts if last is not None)

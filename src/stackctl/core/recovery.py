@@ -1,0 +1,182 @@
+"""The reaper's judgement: what a crash left behind, and what may be ended, taken on, or only reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from stackctl.core.actions import Action
+from stackctl.core.convergence import standings
+from stackctl.core.facts import ENDED, Container
+from stackctl.core.units import show_duration
+from stackctl.core.world import Watched, World, readable
+
+if TYPE_CHECKING:
+    from stackctl.core.actions import ActionKind
+    from stackctl.core.records import EnvironmentRecord, Phase
+    from stackctl.core.supervision import Supervision
+
+RESTARTABLE = ("always", "unless-stopped", "on-failure")
+
+
+def abandoned(world: World, limits: Supervision) -> Iterator[Action]:
+    """Environments whose command is proven dead, and those of which nothing runs any more."""
+    for one in readable(world.environments):
+        record = one.record
+        if record.phase == "starting" and one.owner == "dead":
+            yield _starting(one)
+        elif record.phase == "stopping" and one.owner == "dead" and not record.attempts:
+            yield _end(one, "abandoned", record.aim, _reason(record))
+        elif record.phase == "running":
+            yield from _running(one, world)
+        elif one.owner == "unknown" and record.phase in ("starting", "stopping"):
+            yield _act(one, "unknown_owner", "report", _UNKNOWN)
+
+
+_UNKNOWN = "nothing proves whether the command that works on it is alive, so it is left alone"
+
+
+def _starting(one: Watched) -> Action:
+    record = one.record
+    command = record.lease.command if record.lease and record.lease.command else "up"
+    states = standings(record.services, one.containers)
+    made = [container for container in one.containers if well_made(record, container)]
+    settled = all(state.standing == "ready" for state in states) and len(made) == len(one.containers)
+    ran_before = any(container.created < record.began for container in made)
+    if not record.tied and made and (settled or ran_before):
+        done = "was finished" if settled else "was cut short, and what ran before runs on"
+        return _act(one, "abandoned", "adopt", f"`{command}` died, and its work {done}")
+    return _end(one, "abandoned", "failed", f"`{command}` died before it was up")
+
+
+def well_made(record: EnvironmentRecord, container: Container) -> bool:
+    """Running or done under its own name: Compose renames what it is about to replace to `<id>_<name>`."""
+    name = f"{record.project}-{container.service}-{container.number}"
+    return container.name == name and (
+        container.state == "running" or container.exit_code == 0 < container.started
+    )
+
+
+def _reason(record: EnvironmentRecord) -> str:
+    return record.ending.reason if record.ending else "an interrupted command was cleaned up"
+
+
+def _running(one: Watched, world: World) -> Iterator[Action]:
+    record = one.record
+    if record.tied and one.owner == "dead":
+        yield _end(one, "abandoned", "stopped", "the command that it belonged to is gone")
+    elif record.tied and one.owner == "unknown":
+        yield _act(one, "unknown_owner", "report", _UNKNOWN)
+    elif not one.containers:
+        yield _act(one, "abandoned", "lose", "all its containers are gone", phase="lost")
+    elif record.deadline.boot != world.now.boot and all(c.state in ENDED for c in one.containers):
+        yield _act(one, "abandoned", "lose", "the host was restarted and nothing of it runs", phase="lost")
+
+
+def stuck(world: World, limits: Supervision) -> Iterator[Action]:
+    """Environments whose ending failed: tried again after a while, the longer the more often it failed."""
+    for one in readable(world.environments):
+        record = one.record
+        if record.phase != "stopping" or not record.attempts or one.owner not in ("none", "dead"):
+            continue
+        if world.now.wall - record.updated >= limits.retry_after(record.attempts):
+            yield _end(one, "stuck", record.aim, _reason(record))
+
+
+def crash_looping(world: World, limits: Supervision) -> Iterator[Action]:
+    """Services that asked for a restart and ended: started again, until it was too often."""
+    for one in readable(world.environments):
+        for container in one.containers if one.record.phase == "running" else ():
+            if _wants_restart(one, container):
+                yield _restart_or_fail(one, container, world, limits)
+
+
+def _wants_restart(one: Watched, container: Container) -> bool:
+    record = one.record
+    asked = record.services.get(container.service)
+    policy = asked.restart.partition(":")[0] if asked else "no"
+    if asked is None or container.state not in ENDED or policy not in RESTARTABLE or container.one_off:
+        return False
+    if container.service in record.halted or container.id in one.by_hand:
+        return False
+    return policy != "on-failure" or container.exit_code != 0
+
+
+def _restart_or_fail(one: Watched, container: Container, world: World, limits: Supervision) -> Action:
+    record, name = one.record, container.service
+    recent = [at for at in record.restarts.get(name, ()) if world.now.wall - at < limits.restart_period]
+    most = _most(record.services[name].restart, limits.restarts)
+    why = "the kernel ended it for memory" if container.oom_killed else f"exit code {container.exit_code}"
+    if len(recent) < most:
+        words = f"`{name}` ended ({why}); restart {len(recent) + 1} of {most}"
+        return _act(one, "crash_looping", "restart", words, service=name, container=container.id)
+    period = show_duration(limits.restart_period)
+    return Action(
+        rule="crash_looping",
+        kind="end",
+        project=record.project,
+        service=name,
+        container=container.id,
+        phase="failed",
+        reason=f"`{name}` ended again ({why}) after {len(recent)} restarts within {period}",
+        incident=True,
+    )
+
+
+def _most(policy: str, most: int) -> int:
+    count = policy.partition(":")[2]
+    return min(int(count), most) if count.isdigit() else most
+
+
+def leftover(world: World, limits: Supervision) -> Iterator[Action]:
+    """What is still there of an environment that has ended; what cannot be verified is only reported."""
+    for one in readable(world.environments):
+        record = one.record
+        if record.phase in ("stopped", "failed", "expired", "killed") and _objects(one):
+            if _past_grace(one, world, limits):
+                yield _act(one, "leftover", "remove", f"it is {record.phase}, and this was left of it")
+        elif record.phase == "lost" and _objects(one) and _over(one, world):
+            yield _act(one, "leftover", "remove", "its lifetime ended while nothing of it ran")
+    for stray in world.strays:
+        words = f"the {stray.kind} `{stray.name}` is kept: {stray.why}"
+        yield Action(rule="unmanaged", kind="report", project=stray.project, service=stray.name, reason=words)
+
+
+def _objects(one: Watched) -> bool:
+    return bool(one.containers or one.networks)
+
+
+def _past_grace(one: Watched, world: World, limits: Supervision) -> bool:
+    """Whether everything is older than the ending of its record, or than what may still be in the making."""
+    newest = max([c.created for c in one.containers] + [n.created for n in one.networks])
+    return newest <= one.record.updated or world.engine_time - newest >= limits.grace
+
+
+def _over(one: Watched, world: World) -> bool:
+    now = world.now
+    return one.record.deadline.left(wall=now.wall, boottime=now.boottime, boot=now.boot) <= 0
+
+
+def _end(one: Watched, rule: str, phase: Phase, reason: str) -> Action:
+    return _act(one, rule, "end", reason, phase=phase)
+
+
+def _act(
+    one: Watched,
+    rule: str,
+    kind: ActionKind,
+    reason: str,
+    *,
+    phase: Phase = "stopped",
+    service: str = "",
+    container: str = "",
+) -> Action:
+    return Action(
+        rule=rule,
+        kind=kind,
+        project=one.record.project,
+        service=service,
+        container=container,
+        phase=phase,
+        reason=reason,
+    )

@@ -1,0 +1,252 @@
+"""What the supervisor remembers from look to look at one engine, and the world that it makes of it.
+
+Polling is the truth: events only bring the next listing forward. What was seen is never more than a hint for
+an act, which looks again for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stackctl.core.facts import ENDED
+from stackctl.core.labels import PREFIX, read_stamp
+from stackctl.core.records import LIVE
+from stackctl.core.recovery import RESTARTABLE
+from stackctl.core.world import Owner, Stray, Trail, Watched, World
+from stackctl.ops.looking import verified
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container, EngineFacts, Event, Network, Reading
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.supervision import Supervision
+    from stackctl.ops.context import Context
+    from stackctl.ops.protocols import Survey
+
+HAND = 2.0
+"""Seconds before and after its end within which a container's `kill` event counts as the cause of it."""
+
+
+class Watch:
+    """One engine, watched.
+
+    Args:
+        context: Its engine is used by this object's thread alone.
+        limits: The supervisor's numbers.
+        first: True for the engine that records of unknown engines are counted to.
+    """
+
+    def __init__(self, context: Context, limits: Supervision) -> None:
+        self.context, self._limits = context, limits
+        self.facts: EngineFacts | None = None
+        self._containers: tuple[Container, ...] = ()
+        self._networks: tuple[Network, ...] = ()
+        self._trails: dict[str, Trail] = {}
+        self._hands: dict[tuple[str, float], bool] = {}
+        self._dirty: set[str] = set()
+        self._listed = self._listed_all = self._sampled = float("-inf")
+        self._known: tuple[EnvironmentRecord, ...] = ()
+        self._ahead = 0.0
+
+    def hint(self, events: Iterable[Event]) -> None:
+        """Take what the engine said as a reason to list sooner, and to inspect anew what it was about."""
+        for event in events:
+            self._dirty.add(event.id)
+            self._listed = float("-inf")
+
+    def relist_soon(self) -> None:
+        """Forget when the last listing was."""
+        self._listed = float("-inf")
+
+    def forget_connection(self) -> None:
+        """After the engine could not be asked: everything is inspected anew when it answers again."""
+        self._listed = self._listed_all = float("-inf")
+        self.facts = None
+
+    def look(
+        self, survey: Survey, *, busy: frozenset[str] = frozenset(), quiet: Mapping[str, float] | None = None
+    ) -> World:
+        """Look once: list when it is due, sample what runs.
+
+        Args:
+            survey: What is remembered.
+            busy: Projects that are acted upon now.
+            quiet: As in `World`.
+
+        Raises:
+            EngineUnavailable, TimedOut, EngineRefused: The engine could not be asked; no world is better than
+                a wrong one.
+        """
+        now = self.context.clock.now()
+        self._list(now.boottime, survey.records)
+        self._sample(now.boottime, survey.records)
+        return World(
+            now=now,
+            engine_time=now.wall + self._ahead,
+            environments=self._environments(survey, busy),
+            strays=tuple(self._strays(survey)),
+            host=self.context.engine.host_memory(),
+            quiet=quiet or {},
+        )
+
+    def trails(self, containers: Iterable[Container]) -> dict[str, Trail]:
+        """What was read of some containers, by id."""
+        return {one.id: self._trails[one.id] for one in containers if one.id in self._trails}
+
+    def peaks(self, record: EnvironmentRecord) -> dict[str, dict[str, int]]:
+        """Service -> the most that any of its containers used since it is watched."""
+        found: dict[str, dict[str, int]] = {}
+        for one in self._containers:
+            trail = self._trails.get(one.id)
+            if trail is None or one.labels.get(f"{PREFIX}project") != record.project:
+                continue
+            peak = found.setdefault(one.service, {"pids": 0, "memory": 0})
+            peak["pids"] = max(peak["pids"], trail.peak_pids)
+            peak["memory"] = max(peak["memory"], trail.peak_memory)
+        return found
+
+    def _list(self, now: float, records: tuple[EnvironmentRecord, ...]) -> None:
+        changed = records != self._known
+        if now - self._listed < self._limits.relist and not changed and self.facts is not None:
+            return
+        engine = self.context.engine
+        full = now - self._listed_all >= self._limits.full_relist
+        if full or self.facts is None:
+            self.facts = engine.facts()
+            self._ahead = self.facts.system_time - self.context.clock.now().wall
+        ours = {f"{PREFIX}home": self.context.store.identity}
+        self._containers = engine.roster(ours, dirty=frozenset(self._dirty), full=full)
+        self._networks = engine.networks_brief(ours)
+        self._dirty.clear()
+        self._known, self._listed = records, now
+        self._listed_all = now if full else self._listed_all
+        self._trails = self.trails(self._containers)
+        self._learn_hands(records)
+
+    def _learn_hands(self, records: tuple[EnvironmentRecord, ...]) -> None:
+        """Ask of each ended container that wants a restart whether somebody ended it; once each."""
+        by_project = {record.project: record for record in records}
+        before, self._hands = self._hands, {}
+        for one in self._containers:
+            record = by_project.get(one.labels.get(f"{PREFIX}project", ""))
+            if record is None or record.phase != "running" or one.state not in ENDED:
+                continue
+            asked = record.services.get(one.service)
+            if asked is None or asked.restart.partition(":")[0] not in RESTARTABLE:
+                continue
+            key = (one.id, one.finished)
+            self._hands[key] = before[key] if key in before else stopped_by_hand(self.context, one)
+
+    def _sample(self, now: float, records: tuple[EnvironmentRecord, ...]) -> None:
+        interval = 0.0 if self.facts and self.facts.local else self._limits.remote_interval
+        if now - self._sampled < interval:
+            return
+        live = {record.project for record in records if record.phase in LIVE}
+        running = [
+            one
+            for one in self._containers
+            if one.state in ("running", "paused") and one.labels.get(f"{PREFIX}project") in live
+        ]
+        readings = self.context.engine.sample(running)
+        self._sampled = now
+        for one in running:
+            before = self._trails.get(one.id, Trail())
+            self._trails[one.id] = before.add(readings.get(one.id), keep=self._limits.trail)
+            if one.id not in readings:  # it may have ended, and be there again with another process
+                self._dirty.add(one.id)
+                self._listed = float("-inf")
+
+    def _environments(self, survey: Survey, busy: frozenset[str]) -> tuple[Watched, ...]:
+        containers: dict[str, list[Container]] = {}
+        for one in self._containers:
+            containers.setdefault(one.labels.get(f"{PREFIX}project", ""), []).append(one)
+        networks: dict[str, list[Network]] = {}
+        for network in self._networks:
+            networks.setdefault(network.labels.get(f"{PREFIX}project", ""), []).append(network)
+        return tuple(
+            self._watched(
+                record,
+                containers.get(record.project, ()),
+                networks.get(record.project, ()),
+                record.project in busy,
+            )
+            for record in survey.records
+        )
+
+    def _watched(
+        self,
+        record: EnvironmentRecord,
+        containers: Iterable[Container],
+        networks: Iterable[Network],
+        busy: bool,
+    ) -> Watched:
+        ours = tuple(c for c in containers if verified(record, read_stamp(c.labels)))
+        return Watched(
+            record=record,
+            containers=ours,
+            networks=tuple(n for n in networks if verified(record, read_stamp(n.labels))),
+            owner=owner(self.context, record),
+            busy=busy,
+            trails=self.trails(ours),
+            by_hand=frozenset(c.id for c in ours if self._hands.get((c.id, c.finished))),
+            here=self.facts is not None and record.engine == self.facts.id,
+        )
+
+    def _strays(self, survey: Survey) -> Iterable[Stray]:
+        records = {record.project: record for record in survey.records}
+        unreadable = dict(survey.unreadable)
+        for one in self._containers:
+            if why := _why_stray(records, unreadable, one.labels):
+                yield Stray(kind="container", id=one.id, name=one.name, project=_project(one.labels), why=why)
+        for network in self._networks:
+            if why := _why_stray(records, unreadable, network.labels):
+                yield Stray(
+                    kind="network",
+                    id=network.id,
+                    name=network.name,
+                    project=_project(network.labels),
+                    why=why,
+                )
+
+
+def _project(labels: Mapping[str, str]) -> str:
+    return labels.get(f"{PREFIX}project", "")
+
+
+def _why_stray(
+    records: Mapping[str, EnvironmentRecord], unreadable: Mapping[str, str], labels: Mapping[str, str]
+) -> str:
+    """Why nothing vouches for an object with our label; empty when its record does."""
+    project = _project(labels)
+    record = records.get(project)
+    if record is not None:
+        return "" if verified(record, read_stamp(labels)) else f"its labels are not those of `{project}`'s record"
+    if project in unreadable:
+        return f"the record of `{project}` cannot be read: {unreadable[project]}"
+    return f"nothing is remembered of `{project}`"
+
+
+def owner(context: Context, record: EnvironmentRecord) -> Owner:
+    """Whether a record has a lease, and whether its process lives."""
+    if record.lease is None:
+        return "none"
+    alive = context.store.lease_alive(record.lease)
+    return "unknown" if alive is None else "alive" if alive else "dead"
+
+
+def stopped_by_hand(context: Context, container: Container) -> bool:
+    """Whether somebody asked docker to stop or kill a container that has ended, as far as docker remembers.
+
+    Docker says `kill` before `die` for what it was asked to do, and `die` alone for what ended by itself.
+    """
+    events = context.engine.past_events(container.id, container.finished - 60.0, container.finished + HAND)
+    ended = [event.at for event in events if event.action == "die"]
+    last = max(ended, default=container.finished)
+    start = max((event.at for event in events if event.action == "start"), default=0.0)
+    return any(event.action == "kill" and start <= event.at <= last + HAND for event in events)
+
+
+def with_reading(trail: Trail | None, reading: Reading | None, keep: float) -> Trail:
+    """A trail with one fresh sample, for an act that looks again."""
+    return replace(trail or Trail(), missed=0).add(reading, keep=keep)
