@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -14,12 +15,11 @@ from typing import Any
 
 from stackctl.core.errors import EngineRefused, StackctlError
 from stackctl.engine.parse import parse_log
-from stackctl.engine.transport import Document, Kind, label_filters
+from stackctl.engine.transport import Document, Kind, Listed, documents, label_filters, quote
 from stackctl.engine.wire import Answer, Wire
 
 GRACE = 10.0  # what docker gives a container to end when neither it nor the caller says otherwise
 SLOW = 30.0  # beyond the usual patience, for acts: a process that the kernel holds costs docker 12 s
-_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~/:")
 
 
 class SocketTransport:
@@ -46,19 +46,19 @@ class SocketTransport:
         return info.get("KernelVersion") == os.uname().release and info.get("MemTotal") == _own_memory()
 
     def find(self, kind: Kind, labels: Mapping[str, str]) -> tuple[Document, ...]:
-        filters = {"label": list(label_filters(labels))} if labels else {}
-        query = f"?all=1&filters={_quote(json.dumps(filters))}"
         if kind == "volumes":
-            return tuple((self._ask(f"/volumes{query}") or {}).get("Volumes") or ())
+            return tuple((self._ask(f"/volumes{_filtered(labels)}") or {}).get("Volumes") or ())
+        return self._each(kind, [one["Id"] for one in self.brief(kind, labels)])
+
+    def brief(self, kind: Listed, labels: Mapping[str, str]) -> tuple[Document, ...]:
         path = "/containers/json" if kind == "containers" else "/networks"
-        found = self._ask(path + query) or ()
-        return self._each(kind, [one["Id"] for one in found])
+        return tuple(self._ask(path + _filtered(labels)) or ())
 
     def inspect(self, ids: Sequence[str]) -> tuple[Document, ...]:
         return self._each("containers", ids)
 
     def image(self, reference: str) -> Document | None:
-        found = self._ask(f"/images/{_quote(reference)}/json")
+        found = self._ask(f"/images/{quote(reference)}/json")
         return found if isinstance(found, dict) else None
 
     def stop(self, ids: Sequence[str], grace: float | None) -> None:
@@ -68,21 +68,37 @@ class SocketTransport:
         self._patiently("restart", ids, grace)
 
     def kill(self, ids: Sequence[str]) -> None:
-        self._act("POST", [f"/containers/{_quote(one)}/kill" for one in ids], already=(409,))
+        self._act("POST", [f"/containers/{quote(one)}/kill" for one in ids], already=(409,))
 
     def forbid_restart(self, ids: Sequence[str]) -> None:
         body = {"RestartPolicy": {"Name": "no"}}
-        self._act("POST", [f"/containers/{_quote(one)}/update" for one in ids], body=body)
+        self._act("POST", [f"/containers/{quote(one)}/update" for one in ids], body=body)
 
     def remove(self, kind: Kind, ids: Sequence[str]) -> None:
         # 409 is a container that runs again, or whose removal is under way; never force: it may be alive
         already = (409,) if kind == "containers" else ()
-        self._act("DELETE", [f"/{kind}/{_quote(one)}" for one in ids], already=already)
+        self._act("DELETE", [f"/{kind}/{quote(one)}" for one in ids], already=already)
 
     def log_tail(self, container: str, lines: int) -> str:
         query = f"stdout=1&stderr=1&tail={lines}"
-        answer = self._wire.call("GET", f"/containers/{_quote(container)}/logs?{query}")
+        answer = self._wire.call("GET", f"/containers/{quote(container)}/logs?{query}")
         return parse_log(answer.body) if answer.status == 200 else ""
+
+    def top(self, container: str, columns: str) -> tuple[tuple[str, ...], ...]:
+        query = f"ps_args={quote(f'-eo {columns}')}"
+        answer = self._wire.call("GET", f"/containers/{quote(container)}/top?{query}")
+        found = answer.json() if answer.status == 200 else None
+        rows = found.get("Processes") if isinstance(found, dict) else None
+        return tuple(tuple(map(str, row)) for row in rows or ())
+
+    def past_events(self, container: str, since: float, until: float) -> tuple[Document, ...]:
+        # were `until` ahead of the engine's clock, the answer would wait for it
+        span = f"since={since:.9f}&until={min(until, time.time()):.9f}"
+        filters = quote(json.dumps({"container": [container]}))
+        answer = self._wire.call("GET", f"/events?{span}&filters={filters}")
+        if answer.status >= 400:
+            raise _refusal(answer, "the question")
+        return documents(answer.body.splitlines())
 
     def _ask(self, target: str) -> Any:
         answer = self._wire.call("GET", target)
@@ -94,7 +110,7 @@ class SocketTransport:
 
     def _each(self, kind: Kind, ids: Sequence[str]) -> tuple[Document, ...]:
         end = "/json" if kind == "containers" else ""
-        found = (self._ask(f"/{kind}/{_quote(one)}{end}") for one in ids)
+        found = (self._ask(f"/{kind}/{quote(one)}{end}") for one in ids)
         return tuple(one for one in found if isinstance(one, dict))
 
     def _patiently(self, verb: str, ids: Sequence[str], grace: float | None) -> None:
@@ -102,7 +118,7 @@ class SocketTransport:
         calls = []
         for one, seconds in graces.items():
             query = "" if grace is None else f"?t={max(0, round(grace))}"
-            target = f"/containers/{_quote(one)}/{verb}{query}"
+            target = f"/containers/{quote(one)}/{verb}{query}"
             calls.append(partial(self._act_once, "POST", target, extra=seconds or 0.0))
         _together(calls)
 
@@ -147,6 +163,11 @@ def _refusal(answer: Answer, doing: str) -> StackctlError:
     return explain(answer.message, doing=doing)
 
 
+def _filtered(labels: Mapping[str, str]) -> str:
+    filters = {"label": list(label_filters(labels))} if labels else {}
+    return f"?all=1&filters={quote(json.dumps(filters))}"
+
+
 def _together(calls: Sequence[Callable[[], None]]) -> None:
     """Make all calls at once; when some fail, the others are still made, and one error tells of all."""
     problems: list[StackctlError] = []
@@ -168,10 +189,6 @@ def _together(calls: Sequence[Callable[[], None]]) -> None:
         raise problems[0]
     if problems:
         raise EngineRefused("; ".join(dict.fromkeys(one.message for one in problems)), hint=problems[0].hint)
-
-
-def _quote(text: str) -> str:
-    return "".join(c if c in _PLAIN else "".join(f"%{byte:02X}" for byte in c.encode()) for c in text)
 
 
 def _own_memory() -> int:

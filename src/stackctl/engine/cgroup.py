@@ -19,11 +19,18 @@ UNIFIED = "unified"
 UNLIMITED = -1
 # v1 writes "no limit" as the largest multiple of the page size below 2**63; nothing real comes near it
 _HUGE = 1 << 62
+# leading line ends, so that `total_dirty` is not found within another name
+_CLEAN_V1 = (b"\ntotal_active_file ", b"\ntotal_inactive_file ")
+_DIRTY_V1 = (b"\ntotal_dirty ", b"\ntotal_writeback ")
+_CLEAN_V2 = (b"\nactive_file ", b"\ninactive_file ")
+_DIRTY_V2 = (b"\nfile_dirty ", b"\nfile_writeback ")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True)
-class _Mount:
+class Mount:
+    """One mounted cgroup hierarchy: which part of it, where, and its controllers."""
+
     root: str
     point: str
     controllers: frozenset[str]
@@ -42,10 +49,11 @@ def cgroup_paths(proc_text: str, mounts_text: str, container: str = "") -> dict[
         Controller -> folder; `unified` is v2's. Empty when the process belongs to another container, or its
         cgroups are not mounted here.
     """
-    return _paths(proc_text, tuple(_mounts(mounts_text)), container)
+    return paths_among(proc_text, mount_table(mounts_text), container)
 
 
-def _paths(proc_text: str, mounts: Sequence[_Mount], container: str) -> dict[str, str]:
+def paths_among(proc_text: str, mounts: Sequence[Mount], container: str) -> dict[str, str]:
+    """`cgroup_paths` for callers that ask for many processes and read the mount table once."""
     paths: dict[str, str] = {}
     for line in proc_text.splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -66,7 +74,7 @@ def _own(path: str, container: str) -> str:
     return "" if found is None else "/".join(parts[: found + 1])
 
 
-def _folder(controller: str, path: str, mounts: Iterable[_Mount]) -> str:
+def _folder(controller: str, path: str, mounts: Iterable[Mount]) -> str:
     fitting = [one for one in mounts if controller in one.controllers and _below(path, one.root)]
     if not fitting:
         return ""
@@ -78,14 +86,19 @@ def _below(path: str, root: str) -> bool:
     return root == "/" or path == root or path.startswith(f"{root}/")
 
 
-def _mounts(text: str) -> Iterator[_Mount]:
+def mount_table(text: str) -> tuple[Mount, ...]:
+    """The cgroup hierarchies among the lines of a mountinfo."""
+    return tuple(_mounts(text))
+
+
+def _mounts(text: str) -> Iterator[Mount]:
     for line in text.splitlines():
         left, _, right = line.partition(" - ")
         fields, kind = left.split(), right.split()
         if len(fields) < 5 or len(kind) < 3 or kind[0] not in ("cgroup", "cgroup2"):
             continue
         names = [UNIFIED] if kind[0] == "cgroup2" else kind[2].split(",")
-        yield _Mount(_plain(fields[3]), _plain(fields[4]), frozenset(names))
+        yield Mount(_plain(fields[3]), _plain(fields[4]), frozenset(names))
 
 
 def _plain(field: str) -> str:
@@ -105,11 +118,11 @@ class Cgroups:
 
     def read(self, containers: Sequence[Container]) -> dict[str, Reading]:
         """One reading for each container whose cgroup can be reached, by id; the others are left out."""
-        mounts = tuple(_mounts(_text(self._proc / "self" / "mountinfo") or ""))
+        mounts = mount_table(text_of(self._proc / "self" / "mountinfo") or "")
         readings = {}
         for one in containers:
-            text = _text(self._proc / str(one.pid) / "cgroup") if one.pid > 0 else None
-            if text and (paths := _paths(text, mounts, one.id)):
+            text = text_of(self._proc / str(one.pid) / "cgroup") if one.pid > 0 else None
+            if text and (paths := paths_among(text, mounts, one.id)):
                 readings[one.id] = read_cgroup({name: self._below(path) for name, path in paths.items()})
         return readings
 
@@ -157,20 +170,40 @@ def read_cgroup(folders: Mapping[str, Path]) -> Reading:
 
 
 def _working_set(folders: Mapping[str, Path]) -> int | None:
-    if "memory" in folders:
-        usage = _number(folders["memory"], "memory.usage_in_bytes")
-        table = _table(folders["memory"], "memory.stat")
-        dirty = ("total_dirty", "total_writeback")
-        clean = ("total_active_file", "total_inactive_file")
-    else:
-        usage = _number(folders.get(UNIFIED), "memory.current")
-        table = _table(folders.get(UNIFIED), "memory.stat")
-        dirty = ("file_dirty", "file_writeback")
-        clean = ("active_file", "inactive_file")
-    if usage is None or not table:
+    first = "memory" in folders
+    folder = folders.get("memory" if first else UNIFIED)
+    usage = _number(folder, "memory.usage_in_bytes" if first else "memory.current")
+    return working_set(usage, (_read(folder, "memory.stat") or "").encode(), first=first)
+
+
+def working_set(usage: int | None, stat: bytes, *, first: bool) -> int | None:
+    """Usage without what the kernel takes back before it ends a process, see `read_cgroup`.
+
+    Args:
+        usage: `memory.usage_in_bytes` or `memory.current`.
+        stat: `memory.stat`.
+        first: Whether they are version 1's.
+
+    Returns:
+        Bytes; None when either is missing.
+    """
+    text = b"\n" + stat + b"\n"
+    names = _CLEAN_V1 if first else _CLEAN_V2
+    clean = [counted(text, name) for name in names]
+    if usage is None or None in clean:
         return None
-    pages = sum(table.get(name, 0) for name in clean) - sum(table.get(name, 0) for name in dirty)
-    return max(0, usage - max(0, pages) - table.get("slab_reclaimable", 0))
+    dirty = sum(counted(text, name) or 0 for name in (_DIRTY_V1 if first else _DIRTY_V2))
+    slab = 0 if first else counted(text, b"\nslab_reclaimable ") or 0
+    return max(0, usage - max(0, sum(filter(None, clean)) - dirty) - slab)
+
+
+def counted(text: bytes, name: bytes) -> int | None:
+    """The number behind `name`, a line's beginning with the line end before it and the space after it."""
+    at = text.find(name)
+    if at < 0:
+        return None
+    word = text[at + len(name) : text.find(b"\n", at + 1)]
+    return int(word) if word.isdigit() else None
 
 
 def _limits(folders: Mapping[str, Path]) -> AppliedLimits:
@@ -220,10 +253,10 @@ def _table(folder: Path | None, name: str) -> dict[str, int]:
 
 
 def _read(folder: Path | None, name: str) -> str | None:
-    return None if folder is None else _text(folder / name)
+    return None if folder is None else text_of(folder / name)
 
 
-def _text(path: Path) -> str | None:
+def text_of(path: Path) -> str | None:
     """The whole of a file of /proc or /sys, in a third of the time that `read_text` takes."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stackctl.core.errors import DaemonFrozen, TimedOut
 from stackctl.engine import process
 from stackctl.engine.errors import explain
-from stackctl.engine.transport import Document, Kind, label_filters
+from stackctl.engine.transport import Document, Kind, Listed, documents, label_filters
 
 GRACE = 10.0
 SLOW = 30.0
@@ -47,6 +48,9 @@ class CommandTransport:
         names = self._run([noun, "ls", "--quiet", *every, *filters]).split()
         return self._inspect(noun, names)
 
+    def brief(self, kind: Listed, labels: Mapping[str, str]) -> tuple[Document, ...]:
+        return self.find(kind, labels)
+
     def inspect(self, ids: Sequence[str]) -> tuple[Document, ...]:
         return self._inspect("container", ids)
 
@@ -73,6 +77,18 @@ class CommandTransport:
         argv = ["docker", "logs", "--tail", str(lines), container]
         ended = process.run(argv, timeout=self._patience, env=self._environ)
         return ended.stdout + ended.stderr if ended.code == 0 else ""
+
+    def top(self, container: str, columns: str) -> tuple[tuple[str, ...], ...]:
+        argv = ["docker", "top", container, "-eo", columns]
+        ended = process.run(argv, timeout=self._patience, env=self._environ)
+        rows = ended.stdout.splitlines()[1:] if ended.code == 0 else ()
+        return tuple(tuple(row.split(None, columns.count(","))) for row in rows)
+
+    def past_events(self, container: str, since: float, until: float) -> tuple[Document, ...]:
+        # were `until` ahead of the engine's clock, the command would wait for it
+        span = ["--since", f"{since:.9f}", "--until", f"{min(until, time.time()):.9f}"]
+        words = ["events", *span, "--filter", f"container={container}", "--format", "{{json .}}"]
+        return documents(self._run(words).splitlines())
 
     def _inspect(self, noun: str, ids: Sequence[str]) -> tuple[Document, ...]:
         if not ids:

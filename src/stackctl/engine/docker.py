@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -12,64 +10,24 @@ from typing import TYPE_CHECKING, Any
 from stackctl.core.errors import StackctlError
 from stackctl.engine import parse, ports
 from stackctl.engine.cgroup import Cgroups
-from stackctl.engine.endpoint import Endpoint, find_endpoint, find_program
+from stackctl.engine.endpoint import find_program
+from stackctl.engine.sensors import Sensors
 
 if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
     from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
-    from stackctl.engine.transport import Transport
 
-PATIENCE = 10.0
 PULL = 1800.0
 
 
-class DockerEngine:
+class DockerEngine(Sensors):
     """One docker engine; every call is bounded in time and raises core errors only.
 
-    Args:
-        environ: What chooses the engine (DOCKER_*), where programs are (PATH); None for our own.
-        patience: Seconds within which a question must be answered.
-        endpoint: The engine, where a record names it; None to find it as docker would.
+    Not to be shared between threads: its questions share one connection.
     """
 
-    def __init__(
-        self,
-        environ: Mapping[str, str] | None = None,
-        *,
-        patience: float = PATIENCE,
-        endpoint: Endpoint | None = None,
-    ) -> None:
-        self._environ = dict(os.environ if environ is None else environ)
-        self._patience = patience
-        self._endpoint = endpoint
-        self._compose_version = ""
-        self._warming: Thread | None = None
-
-    @cached_property
-    def endpoint(self) -> Endpoint:
-        """Where the engine is.
-
-        Raises:
-            EngineUnavailable: The docker context that is chosen does not exist.
-        """
-        return self._endpoint or find_endpoint(self._environ)
-
-    @cached_property
-    def environment(self) -> dict[str, str]:
-        """What a child that talks to docker may see: scrubbed, and with this engine pinned."""
-        from stackctl.engine.process import scrubbed_environment
-
-        return self.endpoint.environment(scrubbed_environment(self._environ))
-
-    @cached_property
-    def _transport(self) -> Transport:
-        if self.endpoint.socket:
-            from stackctl.engine.api import SocketTransport
-
-            return SocketTransport(self.endpoint.socket, self._patience)
-        from stackctl.engine.command import CommandTransport
-
-        return CommandTransport(self.environment, self._patience)
+    _compose_version = ""
+    _warming: Thread | None = None
 
     def facts(self) -> EngineFacts:
         """What the engine says of itself; Compose's version only when it is known already.
@@ -113,7 +71,8 @@ class DockerEngine:
             self._warming.start()
 
     def close(self) -> None:
-        """Wait for what was begun in the background; to be called before the process ends."""
+        """Wait for what was begun in the background, close files; to be called before the process ends."""
+        super().close()
         if self._warming is not None:
             self._warming.join(self._patience)
 

@@ -11,6 +11,7 @@ from stackctl.core.facts import (
     AppliedLimits,
     Container,
     EngineFacts,
+    Event,
     Image,
     Network,
     PublishedPort,
@@ -161,6 +162,21 @@ def parse_image(raw: Mapping[str, Any], reference: str) -> Image:
         user=_text(config, "User"),
         ports=tuple(sorted(map(str, _map(config, "ExposedPorts")))),
         stop_signal=_text(config, "StopSignal"),
+    )
+
+
+def parse_event(raw: Mapping[str, Any]) -> Event | None:
+    """Read one line of `GET /events`; None when it does not say what happened to what."""
+    actor, moment = _map(raw, "Actor"), raw.get("timeNano")
+    kind, action = _text(raw, "Type"), _text(raw, "Action").partition(":")[0].strip()
+    if not kind or not action or not _text(actor, "ID"):
+        return None
+    return Event(
+        at=moment / 1e9 if isinstance(moment, int) else float(_number(raw, "time")),
+        kind=kind,
+        action=action,
+        id=_text(actor, "ID"),
+        signal=_text(actor, "Attributes", "signal") if action == "kill" else "",
     )
 
 

@@ -107,6 +107,27 @@ class Wire:
             credentials = self._connection().getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         return int.from_bytes(credentials[:4], sys.byteorder)
 
+    def hand_over(self, target: str) -> tuple[socket.socket, bytes]:
+        """Ask for an answer without end, and give the connection away once it has begun.
+
+        Returns:
+            The connection, which does not block, and what came of the answer's chunks already.
+
+        Raises:
+            DaemonDown, EngineForbidden, DaemonFrozen: As `call`.
+            EngineRefused: The engine refuses, or its answer does not come in chunks.
+        """
+        self._deadline = time.monotonic() + self._patience
+        with self._faults(self._patience):
+            self._send("GET", target, None)
+            status, headers = self._head()
+            if status != 200 or headers.get("transfer-encoding", "").lower() != "chunked":
+                raise EngineRefused(f"the docker daemon answered {status} where a stream was asked for")
+            connection, begun = self._connection(), self._pending
+            connection.setblocking(False)
+            self._socket, self._pending = None, b""
+            return connection, begun
+
     def close(self) -> None:
         """Drop the connection; the next call makes a new one."""
         if self._socket is not None:
@@ -114,15 +135,18 @@ class Wire:
         self._socket, self._pending = None, b""
 
     def _exchange(self, method: str, target: str, body: Mapping[str, Any] | None) -> Answer:
-        payload = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {target} HTTP/1.1\r\nHost: docker\r\nContent-Length: {len(payload)}\r\n"
-        kind = "Content-Type: application/json\r\n\r\n" if payload else "\r\n"
-        self._tick(self._connection()).sendall((head + kind).encode() + payload)
+        self._send(method, target, body)
         status, headers = self._head()
         content = b"" if status in (204, 304) else self._body(headers)
         if headers.get("connection", "").lower() == "close":
             self.close()
         return Answer(status, content)
+
+    def _send(self, method: str, target: str, body: Mapping[str, Any] | None) -> None:
+        payload = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {target} HTTP/1.1\r\nHost: docker\r\nContent-Length: {len(payload)}\r\n"
+        kind = "Content-Type: application/json\r\n\r\n" if payload else "\r\n"
+        self._tick(self._connection()).sendall((head + kind).encode() + payload)
 
     def _head(self) -> tuple[int, dict[str, str]]:
         status = self._line().split(b" ", 2)

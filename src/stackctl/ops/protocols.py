@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 from stackctl.core.deployment import Deployment, Instant
 
 if TYPE_CHECKING:
-    from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
+    from stackctl.core.facts import (
+        Container,
+        EngineFacts,
+        Event,
+        HostMemory,
+        Image,
+        Network,
+        Process,
+        Reading,
+        Volume,
+    )
     from stackctl.core.records import EnvironmentRecord, Lease
     from stackctl.core.stack import DataFolder, SecretSpec
 
-__all__ = ["Clock", "Deployment", "Engine", "Instant", "Store"]
+__all__ = ["Clock", "Deployment", "Engine", "Events", "Instant", "Store"]
 
 
 class Clock(Protocol):
@@ -23,6 +33,18 @@ class Clock(Protocol):
     def now(self) -> Instant: ...
 
     def sleep(self, seconds: float) -> None: ...
+
+
+class Events(Protocol):
+    """A stream of events to `select` on; once `closed`, what happened since then is not known."""
+
+    closed: bool
+
+    def fileno(self) -> int: ...
+
+    def read(self) -> tuple[Event, ...]: ...
+
+    def close(self) -> None: ...
 
 
 class Engine(Protocol):
@@ -59,6 +81,24 @@ class Engine(Protocol):
     def log_tail(self, container: str, lines: int) -> str: ...
 
     def readings(self, containers: Sequence[Container]) -> Mapping[str, Reading]: ...
+
+    def local(self) -> bool: ...
+
+    def sample(self, containers: Sequence[Container]) -> Mapping[str, Reading]: ...
+
+    def processes(self, container: Container) -> tuple[Process, ...]: ...
+
+    def host_memory(self) -> HostMemory | None: ...
+
+    def events(self, labels: Mapping[str, str]) -> Events | None: ...
+
+    def past_events(self, container_id: str, since: float, until: float) -> tuple[Event, ...]: ...
+
+    def roster(
+        self, labels: Mapping[str, str], dirty: Collection[str] = frozenset(), full: bool = False
+    ) -> tuple[Container, ...]: ...
+
+    def networks_brief(self, labels: Mapping[str, str]) -> tuple[Network, ...]: ...
 
     def ports_in_use(self) -> frozenset[int]: ...
 

@@ -1,0 +1,117 @@
+"""What the engine tells as it happens: a reason to look sooner, never the truth itself.
+
+Dropped streams, a daemon that was restarted and networks (whose events carry no labels) leave gaps, so
+whoever listens also lists everything now and then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from stackctl.engine.parse import parse_event
+from stackctl.engine.transport import label_filters, quote
+from stackctl.engine.wire import Wire
+
+if TYPE_CHECKING:
+    import socket
+
+    from stackctl.core.facts import Event
+
+# not exec_*: each health check makes three of them
+ACTIONS = (
+    *("create", "start", "restart", "die", "kill", "oom", "stop", "destroy"),
+    *("pause", "unpause", "rename", "update", "health_status"),
+)
+_LONGEST = 1 << 20
+_AT_ONCE = 1 << 16
+
+
+class EventStream:
+    """An open stream of events to `select` on.
+
+    Attributes:
+        closed: True once the stream has ended, for whatever reason; what happened since then is not known.
+    """
+
+    def __init__(self, connection: socket.socket, begun: bytes) -> None:
+        self.closed = False
+        self._connection = connection
+        self._raw, self._text = begun, b""
+
+    @classmethod
+    def open(cls, path: str, labels: Mapping[str, str], patience: float) -> EventStream:
+        """Listen to what happens to containers that carry all the labels.
+
+        Args:
+            path: The engine's unix socket.
+            labels: Name -> value; an empty value asks for the label's mere presence.
+            patience: Seconds within which the stream must begin.
+
+        Raises:
+            DaemonDown, EngineForbidden, DaemonFrozen, EngineRefused: It did not begin.
+        """
+        filters = {"label": list(label_filters(labels)), "event": ACTIONS, "type": ["container"]}
+        target = f"/events?filters={quote(json.dumps(filters))}"
+        return cls(*Wire(path, patience).hand_over(target))
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable; -1 when the stream is closed."""
+        return self._connection.fileno()
+
+    def read(self) -> tuple[Event, ...]:
+        """What has arrived since the last call, without waiting; sets `closed` when no more will."""
+        if not self.closed:
+            self._receive()
+            self._unwrap()
+        *lines, self._text = self._text.split(b"\n")
+        if self.closed or len(self._text) > _LONGEST:
+            self.close()
+        return tuple(event for line in lines if (event := _event(line)) is not None)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.closed = True
+        self._connection.close()
+
+    def _receive(self) -> None:
+        try:
+            while len(self._raw) < _AT_ONCE:
+                data = self._connection.recv(_AT_ONCE)
+                self._raw += data
+                if not data:
+                    self.closed = True
+                    return
+        except BlockingIOError:
+            return
+        except OSError:
+            self.closed = True
+
+    def _unwrap(self) -> None:
+        """Move whole chunks of the transfer encoding from what came to the text."""
+        for data in self._chunks():
+            self._text += data
+
+    def _chunks(self) -> Iterator[bytes]:
+        while b"\n" in self._raw:
+            head, _, rest = self._raw.partition(b"\n")
+            try:
+                size = int(head.strip().partition(b";")[0], 16)
+            except ValueError:
+                size = 0  # not what a daemon sends: as good as an end
+            if size <= 0:
+                self.closed = True
+                return
+            if len(rest) < size + 2:
+                return
+            yield rest[:size]
+            self._raw = rest[size + 2 :]
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        raw = json.loads(line)
+    except ValueError:
+        return None
+    return parse_event(raw) if isinstance(raw, dict) else None
