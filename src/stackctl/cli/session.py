@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
     from stackctl.core.stack import Configuration, MachinePolicy
     from stackctl.ops.context import Context
+    from stackctl.ops.failpoints import Points
     from stackctl.ops.finding import Places
     from stackctl.ops.protocols import Clock, Engine, Store
 
@@ -32,14 +33,37 @@ class Session:
         from stackctl.state.home import home_path, open_home
         from stackctl.state.store import FileStore
 
-        return FileStore(open_home(home_path(self.output.home, os.environ)))
+        store = FileStore(open_home(home_path(self.output.home, os.environ)))
+        if self._points is None:
+            return store
+        from stackctl.ops.failpoints import wrap_store
+
+        return wrap_store(store, self._points)
 
     @cached_property
     def engine(self) -> Engine:
         """The engine; nothing is asked of it yet."""
         from stackctl.engine.docker import DockerEngine
 
-        return DockerEngine(os.environ)
+        engine = DockerEngine(os.environ)
+        if self._points is None:
+            return engine
+        from stackctl.ops.failpoints import wrap_engine
+
+        return wrap_engine(engine, self._points)
+
+    @cached_property
+    def _points(self) -> Points | None:
+        """Where tests make this command die or fail; None for everybody else."""
+        order, trace = (
+            os.environ.get("STACKCTL_FAILPOINT", ""),
+            os.environ.get("STACKCTL_FAILPOINT_TRACE", ""),
+        )
+        if os.environ.get("STACKCTL_TEST") != "1" or not (order or trace):
+            return None
+        from stackctl.ops.failpoints import Points
+
+        return Points(order, trace)
 
     @cached_property
     def clock(self) -> Clock:
