@@ -75,7 +75,11 @@ def up_command(
         allow_unenforced=allow_unenforced,
     )
     tell_moved(session, prepared)
-    result = up(session.context, prepared, options)
+    from stackctl.cli.watchman import ensure
+
+    result = up(session.context, prepared, options, announced=lambda _: ensure(session))
+    if result.unchanged:
+        ensure(session)
     report_up(session, result)
 
 
@@ -139,7 +143,7 @@ def report_up(session: Session, result: UpResult) -> None:
     from stackctl.ops.up import plan_words
 
     output, record = session.output, result.record
-    warn_unwatched(session, record)
+    watched = tell_watched(session, record)
     view = view_of(session.context, record, result.containers, {})
     output.result(
         {**environment_data(view), "unchanged": result.unchanged, "changes": plan_words(result.changes)}
@@ -149,7 +153,7 @@ def report_up(session: Session, result: UpResult) -> None:
     for service in view.services:
         urls = "  ".join(a.host for a in service.addresses if a.host)
         output.line(f"  {service.name:<{width}}  {service.words:<8}  {urls}".rstrip())
-    output.note(f"lifetime: {left_words(view.left)}")
+    output.note(f"lifetime: {left_words(view.left)}{watched}")
     output.note(f"next: stackctl status {named(record)} | logs {named(record)} | down {named(record)}")
 
 
@@ -163,14 +167,21 @@ def headline(result: UpResult) -> str:
     return f"{record.stack} is up ({record.project}, {services}, {proof})"
 
 
-def warn_unwatched(session: Session, record: EnvironmentRecord) -> None:
-    """No supervisor is part of this version, so nobody ends a lifetime: say so each time."""
+def tell_watched(session: Session, record: EnvironmentRecord) -> str:
+    """Who ends the lifetime, as the end of a sentence; a warning where nobody does."""
+    from stackctl.cli.watchman import automatic
+    from stackctl.ops.standing import standing
+
+    found = standing(session.store, session.clock)
+    if found.sound or automatic(session):
+        return ", then the supervisor ends it"
     restarts = sorted(name for name, one in record.services.items() if one.restart not in ("no", ""))
     also = f", and nobody restarts {', '.join(restarts)}" if restarts else ""
     session.output.warn(
-        f"no supervisor is running: nobody ends `{record.stack}` when its lifetime of "
-        f"{show_duration(record.lifetime)} is over{also}"
+        f"no supervisor is running (`supervisor: manual`): nobody ends `{record.stack}` when its lifetime of "
+        f"{show_duration(record.lifetime)} is over{also}; `stackctl supervise` runs one"
     )
+    return ""
 
 
 @command("down")

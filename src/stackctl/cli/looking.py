@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackctl.cli.command import command, instance_option
-from stackctl.cli.views import environment_data, record_data
+from stackctl.cli.views import environment_data, record_data, standing_data
 from stackctl.cli.words import NONE, cpu_words, left_words, memory_words, named, pids_words
 from stackctl.core.errors import UsageError
 from stackctl.core.records import LIVE, EnvironmentRecord
@@ -17,6 +17,7 @@ from stackctl.core.units import show_duration
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
+    from stackctl.core.heartbeat import Standing
     from stackctl.ops.status import EnvironmentView
 
 WATCH_SECONDS = 2.0
@@ -27,26 +28,33 @@ HEADINGS = ("SERVICE", "STATE", "CPU / LIMIT", "MEMORY / ACTS AT / LIMIT", "PIDS
 @click.argument("name", metavar="[NAME]", required=False)
 @instance_option
 @click.option("--watch", is_flag=True, help="Show it again every 2 seconds until Ctrl-C.")
-def status_command(session: Session, name: str | None, instance: str, watch: bool) -> int:
+@click.option("--require-supervisor", "required", is_flag=True, help="Exit 1 when none watches.")
+def status_command(session: Session, name: str | None, instance: str, watch: bool, required: bool) -> int:
     """Show how an environment stands: services, usage, limits, thresholds, URLs, lifetime left.
 
     Without NAME, every environment that is up. Exits 1 when one is not as it should be.
     """
+    from stackctl.ops.standing import standing
+
     if watch and session.output.json:
         raise UsageError("--watch does not go with --json", hint="run `stackctl status --json` in a loop")
     while True:
         views = _views(session, name, instance)
+        found = standing(session.store, session.clock)
         if watch:
             click.clear()
         for view in views:
-            _show(session, view)
+            _show(session, view, found)
         if not watch:
             break
         time.sleep(WATCH_SECONDS)
     if not views:
         session.output.note("no environment is up; start one with `stackctl up NAME`")
-    healthy = all(view.healthy for view in views)
-    data = [environment_data(view) for view in views]
+    _tell_strays(session)
+    healthy = all(view.healthy for view in views) and (found.sound or not required)
+    if required and not found.sound:
+        session.output.warn(f"supervisor: {found.words}, and one is required")
+    data = [{**environment_data(view), "supervisor": standing_data(found)} for view in views]
     session.output.result(data[0] if name else data, ok=healthy)
     return 0 if healthy else 1
 
@@ -61,7 +69,13 @@ def _views(session: Session, name: str | None, instance: str) -> list[Environmen
     return [status(session.context, record.project) for record in records]
 
 
-def _show(session: Session, view: EnvironmentView) -> None:
+def _tell_strays(session: Session) -> None:
+    """Say what cannot be read and is therefore left alone."""
+    for project, reason in session.store.unreadable():
+        session.output.warn(f"the record of `{project}` cannot be read and is left alone: {reason}")
+
+
+def _show(session: Session, view: EnvironmentView, found: Standing) -> None:
     output, record = session.output, view.record
     if output.json:
         return
@@ -71,7 +85,8 @@ def _show(session: Session, view: EnvironmentView) -> None:
     if any(service.containers for service in view.services):
         output.table(HEADINGS, [_row(view, index) for index in range(len(view.services))])
         output.line(f"limits: {_proof(record) or 'not proven yet'}")
-    output.line("supervisor: not running, nobody ends an environment whose lifetime is over")
+    nobody = "" if found.alive else ", nobody ends an environment whose lifetime is over"
+    output.line(f"supervisor: {found.words}{nobody}")
     for sentence in (*record.warnings, *(f"`{name}` is not this environment's" for name in view.strangers)):
         output.warn(sentence)
 

@@ -32,12 +32,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "templates": ("authoring", "List templates and their variables."),
     "new": ("authoring", "Write a new stack file."),
     "init": ("authoring", "Scaffold `stacks/` in a repository."),
+    "supervise": ("supervising", "Watch every environment, act below the limits, end lifetimes."),
+    "reap": ("reaping", "Clean up what crashes left behind; data is never deleted."),
+    "adopt": ("reaping", "Take on an environment whose record was lost."),
+    "incidents": ("incidents", "List what the watchdog enforced."),
+    "why": ("incidents", "Tell in plain words why an environment was ended."),
     "doctor": ("health", "Check the engine, the host and the state directory."),
     "completion": ("completion", "Print the completion script for a shell."),
 }
 
 SECTIONS = {
     "Environments": ("up", "down", "restart", "with", "extend", "move", "purge"),
+    "Watching": ("supervise", "reap", "adopt", "incidents", "why"),
     "Looking": ("status", "list", "logs", "exec", "shell", "url", "env"),
     "Stack files": ("render", "diff", "lint", "limits", "templates", "new", "init"),
     "This machine": ("doctor", "completion"),

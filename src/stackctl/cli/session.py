@@ -43,9 +43,20 @@ class Session:
     @cached_property
     def engine(self) -> Engine:
         """The engine; nothing is asked of it yet."""
+        return self.engine_at("")
+
+    def engine_at(self, host: str, *, patience: float = 0.0) -> Engine:
+        """An engine of its own for one thread; nothing is asked of it yet.
+
+        Args:
+            host: Its address, empty for the one that the environment chooses.
+            patience: Seconds within which it must answer a question, 0 for the usual ones.
+        """
+        from stackctl.engine.connection import PATIENCE
         from stackctl.engine.docker import DockerEngine
 
-        engine = DockerEngine(os.environ)
+        environ = {**os.environ, "DOCKER_HOST": host} if host else os.environ
+        engine = DockerEngine(environ, patience=patience or PATIENCE)
         if self._points is None:
             return engine
         from stackctl.ops.failpoints import wrap_engine

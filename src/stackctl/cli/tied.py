@@ -41,6 +41,7 @@ def with_command(
 
     When this process is killed, the environment is ended all the same. One that was up before stays up.
     """
+    from stackctl.cli.watchman import ensure
     from stackctl.ops.tied import run_with
 
     prepared = prepared_stack(session, name, instance, given, limits)
@@ -55,9 +56,11 @@ def with_command(
 
         return interactive(words, env={**os.environ, **values})
 
-    result = run_with(
-        session.context, prepared, options, tether=lambda record: tether(session, record), run=run
-    )
+    def announced(record: EnvironmentRecord) -> None:
+        ensure(session)
+        tether(session, record)
+
+    result = run_with(session.context, prepared, options, tether=announced, run=run)
     if result.kept:
         session.output.note(f"`{name}` was up before and stays up")
     session.output.result({"project": prepared.project, "exit_code": result.code, "kept": result.kept})

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stackctl.core.actions import Action
+    from stackctl.core.heartbeat import Standing
     from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.world import Stray
+    from stackctl.ops.acting import Outcome
     from stackctl.ops.reaching import Address
     from stackctl.ops.status import EnvironmentView, ServiceView
 
@@ -68,4 +72,50 @@ def address_data(address: Address) -> dict[str, Any]:
         "host_port": address.host_port,
         "host": address.host,
         "container": address.container,
+    }
+
+
+def action_data(action: Action) -> dict[str, Any]:
+    """What the supervisor does, would do, or reports."""
+    return {
+        "project": action.project,
+        "service": action.service,
+        "rule": action.rule,
+        "action": action.kind,
+        "phase": action.phase if action.kind == "end" else "",
+        "reason": action.reason,
+    }
+
+
+def outcome_data(outcome: Outcome) -> dict[str, Any]:
+    """How an act went."""
+    return {
+        **action_data(outcome.action),
+        "result": outcome.result,
+        "words": outcome.words,
+        "incident": outcome.incident,
+        "seconds": round(outcome.took, 3),
+    }
+
+
+def stray_data(stray: Stray) -> dict[str, str]:
+    """An object that nothing vouches for."""
+    return {
+        "kind": stray.kind,
+        "id": stray.id,
+        "name": stray.name,
+        "project": stray.project,
+        "why": stray.why,
+    }
+
+
+def standing_data(found: Standing) -> dict[str, Any]:
+    """How the supervisor stands."""
+    return {
+        "alive": found.alive,
+        "sound": found.sound,
+        "stale": found.stale,
+        "pid": found.holder.pid if found.holder else None,
+        "age_seconds": round(found.age, 2) if found.beat else None,
+        "heartbeat": found.beat.plain() if found.beat else None,
     }

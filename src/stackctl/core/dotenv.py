@@ -34,3 +34,13 @@ def _quote(name: str, value: str) -> str:
     if not re.search(r"['\\\r]", value):
         return f"'{value}'"
     return f'"{value.translate(_ESCAPES)}"'
+
+
+def read_dotenv(text: str) -> dict[str, str]:
+    """What `dotenv` wrote, read back, but for values in double quotes, which only odd text needs."""
+    found = {}
+    for line in text.splitlines():
+        name, sign, value = line.partition("=")
+        if sign and _KEY.fullmatch(name) and not value.startswith('"'):
+            found[name] = value[1:-1] if value.startswith("'") else value
+    return found

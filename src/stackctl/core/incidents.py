@@ -53,13 +53,14 @@ class Incident:
         phase: What the environment was to become.
         reason: One sentence.
         violation: The mark that was passed, None for a lifetime.
-        readings: Of the last minute: `at` in seconds before the last one (negative), pids, memory in bytes, cpu
-            in seconds so far.
+        readings: Of the last minute: `at` in seconds before the last one (negative), pids, memory in
+            bytes, cpu in seconds so far.
         groups: The largest groups of processes, by count and by memory.
         processes: How many processes there were.
         log: The last lines that the container wrote.
         log_from: The service whose lines they are.
-        done: What was done, in order; `result` is done, stuck, reported, recovered, or empty while it goes on.
+        done: What was done, in order.
+        result: done, stuck, failed, or empty while it goes on and for a report.
         took: Seconds from the decision until it was seen to be done.
     """
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from stackctl.core.actions import Action, Violation
+from stackctl.core.facts import ENDED
 from stackctl.core.units import show_duration, show_size
 from stackctl.core.world import Trail, Watched, World, readable
 
@@ -35,9 +36,7 @@ def violations(world: World, measure: Amount, rule: str) -> Iterator[Action]:
             for container, asked in _services(one)
             if (violation := over(one.trails.get(container.id), asked, measure)) is not None
         ]
-        yield from sorted(
-            found, key=lambda action: action.violation.level != "urgent" if action.violation else 1
-        )
+        yield from sorted(found, key=lambda one: one.violation.level == "threshold" if one.violation else 1)
         yield from _over_budget(one, measure, rule)
 
 
@@ -52,7 +51,8 @@ def over(trail: Trail | None, asked: ServiceRecord, measure: Amount) -> Violatio
     """The mark that a container is over, None when there is none or when there is no fresh sample.
 
     The urgent mark counts at once; the lower one when every reading since `sustain` seconds was over it. A
-    missing sample in between neither counts as over nor ends the time.
+    missing sample in between neither counts as over nor ends the time. A fork that the kernel refused proves
+    that the urgent mark was passed between two samples.
     """
     last = trail.last if trail else None
     reading = getattr(last, measure) if last else None
@@ -60,6 +60,8 @@ def over(trail: Trail | None, asked: ServiceRecord, measure: Amount) -> Violatio
     if trail is None or reading is None or not urgent or not mark:
         return None
     limit = getattr(asked, measure)
+    if measure == "pids" and grown(trail, "pids_refused"):
+        return Violation(measure=measure, level="kernel", reading=limit, mark=urgent, limit=limit)
     if reading >= urgent:
         return Violation(measure=measure, level="urgent", reading=reading, mark=urgent, limit=limit)
     held = held_over(trail.readings, measure, mark)
@@ -101,6 +103,8 @@ def sentence(found: Violation) -> str:
     else:
         amount, mark = show_size(found.reading), show_size(found.mark)
         amount, limit = f"a working set of {amount}", show_size(found.limit)
+    if found.level == "kernel":
+        return f"as many processes as its limit of {limit} allows, and was refused more"
     word = "urgent threshold" if found.level == "urgent" else "threshold"
     held = f" for {show_duration(found.held)}" if found.held >= 1 else ""
     beyond = f", limit {limit}" if found.limit else ""
@@ -130,24 +134,26 @@ def _over_budget(one: Watched, measure: Amount, rule: str) -> Iterator[Action]:
 def refused_or_killed(world: World, limits: Supervision) -> Iterator[Action]:
     """What the kernel did meanwhile: a fork that it refused, a process that it ended for memory.
 
-    Both are reported even when the container lives on: its first process may never notice.
+    The end of a process for memory is reported even when the container lives on: its first process may never
+    notice. Refused forks of what still runs are `over_pids`.
     """
     for one in readable(world.environments):
-        for container, asked in _services(one) if one.record.phase in _WATCHED else ():
+        for container in one.containers if one.record.phase in _WATCHED else ():
+            asked = one.record.services.get(container.service)
             trail = one.trails.get(container.id)
-            for field, measure, words in _KERNEL:
-                count = _since(trail, field)
-                if count:
-                    yield _kernel_report(one, container, asked, measure, f"{words} ({count})")
+            if asked is None:
+                continue
+            killed = grown(trail, "oom_kills") or int(container.oom_killed)
+            if killed:
+                words = f"the kernel ended processes of it for memory ({killed})"
+                yield _kernel_report(one, container, asked, "memory", words)
+            refused = grown(trail, "pids_refused") if container.state in ENDED else 0
+            if refused:
+                words = f"the kernel refused it new processes ({refused}), and it ended"
+                yield _kernel_report(one, container, asked, "pids", words)
 
 
-_KERNEL: tuple[tuple[str, Amount, str], ...] = (
-    ("oom_kills", "memory", "the kernel ended processes of it for memory"),
-    ("pids_refused", "pids", "the kernel refused it new processes"),
-)
-
-
-def _since(trail: Trail | None, field: str) -> int:
+def grown(trail: Trail | None, field: str) -> int:
     """By how much a counter of the kernel grew over the trail; it begins anew with its container."""
     values = [getattr(one, field) for one in trail.readings] if trail else []
     known = [value for value in values if value is not None]
@@ -157,7 +163,8 @@ def _since(trail: Trail | None, field: str) -> int:
 def _kernel_report(
     one: Watched, container: Container, asked: ServiceRecord, measure: Amount, words: str
 ) -> Action:
-    last = one.trails[container.id].readings[-1]
+    trail = one.trails.get(container.id)
+    last = trail.readings[-1] if trail and trail.readings else None
     limit = getattr(asked, measure)
     return Action(
         rule="oom" if measure == "memory" else "fork_refused",
@@ -167,7 +174,11 @@ def _kernel_report(
         container=container.id,
         reason=f"`{container.service}` hit its {measure} limit: {words}",
         violation=Violation(
-            measure=measure, level="kernel", reading=getattr(last, measure) or 0, mark=limit, limit=limit
+            measure=measure,
+            level="kernel",
+            reading=(getattr(last, measure) if last else 0) or 0,
+            mark=limit,
+            limit=limit,
         ),
         incident=True,
     )

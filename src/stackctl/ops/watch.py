@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stackctl.core.facts import ENDED
 from stackctl.core.labels import PREFIX, read_stamp
@@ -34,7 +34,6 @@ class Watch:
     Args:
         context: Its engine is used by this object's thread alone.
         limits: The supervisor's numbers.
-        first: True for the engine that records of unknown engines are counted to.
     """
 
     def __init__(self, context: Context, limits: Supervision) -> None:
@@ -47,6 +46,9 @@ class Watch:
         self._dirty: set[str] = set()
         self._listed = self._listed_all = self._sampled = float("-inf")
         self._known: tuple[EnvironmentRecord, ...] = ()
+        self._groups: dict[str, tuple[list[Container], list[Network]]] = {}
+        self._strays: tuple[Stray, ...] = ()
+        self._peaks: dict[str, dict[str, dict[str, int]]] = {}
         self._ahead = 0.0
 
     def hint(self, events: Iterable[Event]) -> None:
@@ -79,13 +81,13 @@ class Watch:
                 a wrong one.
         """
         now = self.context.clock.now()
-        self._list(now.boottime, survey.records)
+        self._list(now.boottime, survey)
         self._sample(now.boottime, survey.records)
         return World(
             now=now,
             engine_time=now.wall + self._ahead,
-            environments=self._environments(survey, busy),
-            strays=tuple(self._strays(survey)),
+            environments=tuple(self._watched(record, record.project in busy) for record in survey.records),
+            strays=self._strays,
             host=self.context.engine.host_memory(),
             quiet=quiet or {},
         )
@@ -94,19 +96,34 @@ class Watch:
         """What was read of some containers, by id."""
         return {one.id: self._trails[one.id] for one in containers if one.id in self._trails}
 
-    def peaks(self, record: EnvironmentRecord) -> dict[str, dict[str, int]]:
-        """Service -> the most that any of its containers used since it is watched."""
-        found: dict[str, dict[str, int]] = {}
-        for one in self._containers:
-            trail = self._trails.get(one.id)
-            if trail is None or one.labels.get(f"{PREFIX}project") != record.project:
-                continue
-            peak = found.setdefault(one.service, {"pids": 0, "memory": 0})
-            peak["pids"] = max(peak["pids"], trail.peak_pids)
-            peak["memory"] = max(peak["memory"], trail.peak_memory)
-        return found
+    def all_trails(self) -> dict[str, Trail]:
+        """Every trail there is, by container id, as it is now."""
+        return dict(self._trails)
 
-    def _list(self, now: float, records: tuple[EnvironmentRecord, ...]) -> None:
+    def container(self, one: str) -> Container | None:
+        """A container by id, as it was last listed."""
+        return next((container for container in self._containers if container.id == one), None)
+
+    def keep_peaks(self) -> None:
+        """Write down the most that each service used, where it grew.
+
+        Raises:
+            StateError: The file system refused.
+        """
+        for project, (containers, _) in self._groups.items():
+            found: dict[str, dict[str, int]] = {}
+            for one in containers:
+                trail = self._trails.get(one.id)
+                if trail is not None and trail.readings:
+                    peak = found.setdefault(one.service, {"pids": 0, "memory": 0})
+                    peak["pids"] = max(peak["pids"], trail.peak_pids)
+                    peak["memory"] = max(peak["memory"], trail.peak_memory)
+            if found and found != self._peaks.get(project):
+                self._peaks[project] = found
+                self.context.store.write_peaks(project, found)
+
+    def _list(self, now: float, survey: Survey) -> None:
+        records = survey.records
         changed = records != self._known
         if now - self._listed < self._limits.relist and not changed and self.facts is not None:
             return
@@ -122,6 +139,7 @@ class Watch:
         self._known, self._listed = records, now
         self._listed_all = now if full else self._listed_all
         self._trails = self.trails(self._containers)
+        self._group(survey)
         self._learn_hands(records)
 
     def _learn_hands(self, records: tuple[EnvironmentRecord, ...]) -> None:
@@ -157,71 +175,54 @@ class Watch:
                 self._dirty.add(one.id)
                 self._listed = float("-inf")
 
-    def _environments(self, survey: Survey, busy: frozenset[str]) -> tuple[Watched, ...]:
-        containers: dict[str, list[Container]] = {}
+    def _group(self, survey: Survey) -> None:
+        """Sort what was listed by environment, and what no record vouches for aside."""
+        records = {record.project: record for record in survey.records}
+        unreadable = dict(survey.unreadable)
+        self._groups, strays = {name: ([], []) for name in records}, []
         for one in self._containers:
-            containers.setdefault(one.labels.get(f"{PREFIX}project", ""), []).append(one)
-        networks: dict[str, list[Network]] = {}
+            if why := why_stray(records, unreadable, one.labels):
+                strays.append(_stray("container", one, why))
+            else:
+                self._groups[_project(one.labels)][0].append(one)
         for network in self._networks:
-            networks.setdefault(network.labels.get(f"{PREFIX}project", ""), []).append(network)
-        return tuple(
-            self._watched(
-                record,
-                containers.get(record.project, ()),
-                networks.get(record.project, ()),
-                record.project in busy,
-            )
-            for record in survey.records
-        )
+            if why := why_stray(records, unreadable, network.labels):
+                strays.append(_stray("network", network, why))
+            else:
+                self._groups[_project(network.labels)][1].append(network)
+        self._strays = tuple(strays)
 
-    def _watched(
-        self,
-        record: EnvironmentRecord,
-        containers: Iterable[Container],
-        networks: Iterable[Network],
-        busy: bool,
-    ) -> Watched:
-        ours = tuple(c for c in containers if verified(record, read_stamp(c.labels)))
+    def _watched(self, record: EnvironmentRecord, busy: bool) -> Watched:
+        containers, networks = self._groups.get(record.project, ((), ()))
         return Watched(
             record=record,
-            containers=ours,
-            networks=tuple(n for n in networks if verified(record, read_stamp(n.labels))),
+            containers=tuple(containers),
+            networks=tuple(networks),
             owner=owner(self.context, record),
             busy=busy,
-            trails=self.trails(ours),
-            by_hand=frozenset(c.id for c in ours if self._hands.get((c.id, c.finished))),
+            trails=self.trails(containers),
+            by_hand=frozenset(c.id for c in containers if self._hands.get((c.id, c.finished))),
             here=self.facts is not None and record.engine == self.facts.id,
         )
 
-    def _strays(self, survey: Survey) -> Iterable[Stray]:
-        records = {record.project: record for record in survey.records}
-        unreadable = dict(survey.unreadable)
-        for one in self._containers:
-            if why := _why_stray(records, unreadable, one.labels):
-                yield Stray(kind="container", id=one.id, name=one.name, project=_project(one.labels), why=why)
-        for network in self._networks:
-            if why := _why_stray(records, unreadable, network.labels):
-                yield Stray(
-                    kind="network",
-                    id=network.id,
-                    name=network.name,
-                    project=_project(network.labels),
-                    why=why,
-                )
+
+def _stray(kind: Literal["container", "network"], thing: Container | Network, why: str) -> Stray:
+    return Stray(kind=kind, id=thing.id, name=thing.name, project=_project(thing.labels), why=why)
 
 
 def _project(labels: Mapping[str, str]) -> str:
     return labels.get(f"{PREFIX}project", "")
 
 
-def _why_stray(
+def why_stray(
     records: Mapping[str, EnvironmentRecord], unreadable: Mapping[str, str], labels: Mapping[str, str]
 ) -> str:
     """Why nothing vouches for an object with our label; empty when its record does."""
     project = _project(labels)
     record = records.get(project)
     if record is not None:
-        return "" if verified(record, read_stamp(labels)) else f"its labels are not those of `{project}`'s record"
+        stamp = read_stamp(labels)
+        return "" if verified(record, stamp) else f"its labels are not those of the record of `{project}`"
     if project in unreadable:
         return f"the record of `{project}` cannot be read: {unreadable[project]}"
     return f"nothing is remembered of `{project}`"

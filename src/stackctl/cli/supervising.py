@@ -1,0 +1,141 @@
+"""`supervise`: the watchdog and the reaper, in the foreground, in the background, or once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from stackctl.cli.command import command
+from stackctl.cli.values import duration
+from stackctl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from stackctl.cli.session import Session
+    from stackctl.core.supervision import Supervision
+    from stackctl.ops.supervise import Supervisor
+    from stackctl.state.journal import Journal
+
+STOP_SECONDS = 30.0
+_LEAST = 0.05
+
+
+@command("supervise")
+@click.option("--once", is_flag=True, help="Look once, do what is to be done, and leave.")
+@click.option("--interval", metavar="TIME", help="Look so often (1s, sooner as something nears its mark).")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--status", "status", is_flag=True, help="Show whether a supervisor watches; 1 when none does.")
+@click.option("--stop", "stop", is_flag=True, help="Ask the running supervisor to leave; stacks run on.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Form of its log.")
+@click.option("--leave-after", metavar="TIME", help="Leave when nothing was left to watch for so long.")
+@click.option("--background", is_flag=True, hidden=True, help="As `up` starts it: no terminal, leaves alone.")
+def supervise_command(
+    session: Session,
+    once: bool,
+    interval: str | None,
+    dry_run: bool,
+    status: bool,
+    stop: bool,
+    log_format: str,
+    leave_after: str | None,
+    background: bool,
+) -> int:
+    """Watch every environment of this user: act below the hard limits, end lifetimes, clean up after crashes.
+
+    `up` starts one in the background by itself. It never touches what is not ours, and never deletes data.
+    """
+    if sum((once, status, stop)) > 1:
+        raise UsageError("--once, --status and --stop do not go together", hint="give one of them")
+    if status:
+        return _status(session)
+    if stop:
+        return _stop(session)
+    from stackctl.state.journal import Journal, journal_path
+
+    limits = _limits(session, leave_after)
+    echo = None if background or session.output.json else sys.stderr
+    path = None if once or dry_run else journal_path(session.store.home)
+    log = Journal(path, form="json" if log_format == "json" else "text", echo=echo)
+    supervisor = _supervisor(session, limits, log, dry_run)
+    if once:
+        return _once(session, supervisor)
+    from stackctl.cli.watchman import Watchman
+    from stackctl.state.notify import Notifier
+
+    return Watchman(
+        session=session,
+        supervisor=supervisor,
+        log=log,
+        notifier=Notifier(os.environ),
+        interval=_interval(interval),
+        background=background or leave_after is not None,
+    ).watch()
+
+
+def _interval(text: str | None) -> float:
+    seconds = duration(text, "--interval", 0.0)
+    if text is not None and seconds < _LEAST:
+        raise UsageError(f"--interval {text} is too short", hint="50ms is the least")
+    return seconds
+
+
+def _limits(session: Session, leave_after: str | None) -> Supervision:
+    from stackctl.core.supervision import DEFAULT_SUPERVISION
+
+    limits = replace(DEFAULT_SUPERVISION, host_pressure=session.configuration.host_pressure)
+    return replace(limits, leave=duration(leave_after, "--leave-after", limits.leave))
+
+
+def _supervisor(session: Session, limits: Supervision, log: Journal, dry: bool) -> Supervisor:
+    from stackctl.cli.watchman import contexts, hook
+    from stackctl.ops.supervise import Supervisor
+
+    told = hook(session, log)
+    return Supervisor(contexts=contexts(session), limits=limits, log=log, told=told, dry=dry)
+
+
+def _once(session: Session, supervisor: Supervisor) -> int:
+    """One look at everything; an engine that cannot be asked is an error here."""
+    from stackctl.cli.views import action_data
+
+    _, _, plan = supervisor.tick()
+    supervisor.finish(patience=120.0)
+    blind = supervisor.blind
+    acts = [action_data(one) for one in plan.acts] if plan else []
+    reports = [action_data(one) for one in plan.reports] if plan else []
+    session.output.result({"acts": acts, "reports": reports, "blind": list(blind)}, ok=not blind)
+    if not acts and not reports and not blind:
+        session.output.note("nothing to do")
+    return 1 if blind else 0
+
+
+def _status(session: Session) -> int:
+    from stackctl.cli.views import standing_data
+    from stackctl.ops.standing import standing
+
+    found = standing(session.store, session.clock)
+    session.output.result(standing_data(found), ok=found.sound)
+    session.output.line(f"supervisor: {found.words}")
+    if found.beat is not None and found.alive:
+        beat = found.beat
+        session.output.line(
+            f"  version {beat.version}, watches {beat.environments} environments, "
+            f"{beat.containers} containers{', leaves by itself when idle' if beat.background else ''}"
+        )
+    if not found.alive:
+        session.output.note("`stackctl up` starts one by itself; `stackctl supervise` runs one here")
+    return 0 if found.sound else 1
+
+
+def _stop(session: Session) -> int:
+    from stackctl.cli.watchman import stop
+
+    pid = stop(session, STOP_SECONDS)
+    session.output.result({"pid": pid, "stopped": bool(pid)})
+    session.output.line(
+        f"the supervisor (pid {pid}) has left; what it watched runs on" if pid else "none runs"
+    )
+    return 0

@@ -1,0 +1,278 @@
+"""The supervisor as a process: signals, waiting, heartbeat, and who starts one when none is there."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stackctl import __version__
+from stackctl.core.errors import StackctlError
+from stackctl.core.heartbeat import Heartbeat, version_key
+from stackctl.core.labels import PREFIX
+from stackctl.core.records import LIVE
+from stackctl.ops.standing import LOCK, leave, standing
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from stackctl.cli.session import Session
+    from stackctl.core.heartbeat import Standing
+    from stackctl.core.world import World
+    from stackctl.ops.context import Context
+    from stackctl.ops.protocols import Events
+    from stackctl.ops.supervise import Log, Supervisor
+    from stackctl.state.notify import Notifier
+
+MANUAL = "STACKCTL_SUPERVISOR"
+"""Environment variable that says `auto` or `manual` for one command, over the configuration."""
+REOPEN = 5.0
+"""Seconds until an event stream that ended is opened again."""
+HANDOVER = 10.0
+"""Seconds that an older supervisor gets to leave before its successor gives up."""
+HOOK_SECONDS = 10.0
+PATIENCE = 5.0
+"""Seconds that the engine gets to answer; while it does not, readings go on and nobody is ended."""
+
+
+@dataclass(kw_only=True)
+class Watchman:
+    """Runs a supervisor until it is told to leave.
+
+    Args:
+        interval: Seconds between two looks, 0 for the adaptive one.
+        background: Leaves when nothing was left to watch for a while.
+    """
+
+    session: Session
+    supervisor: Supervisor
+    log: Log
+    notifier: Notifier
+    interval: float = 0.0
+    background: bool = False
+    _told: list[int] = field(default_factory=list)
+    _streams: dict[str, Events] = field(default_factory=dict)
+    _reopen: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.time)
+    _idle_since: float | None = None
+    _beaten: float = float("-inf")
+
+    def watch(self) -> int:
+        """Hold the supervisor's lock and watch; the exit code.
+
+        Raises:
+            Busy: Another supervisor holds it.
+        """
+        session = self.session
+        with session.store.lock(LOCK, command=session.command("supervise"), wait=1.0):
+            reader = self._catch_signals()
+            self.log.write("began", pid=os.getpid(), version=__version__, home=str(session.store.home))
+            try:
+                self._loop(reader)
+            finally:
+                self.notifier.stopping()
+                self.supervisor.finish()
+                self.log.write("left", words="what it watched runs on", signal=self._signal())
+        return 0
+
+    def _signal(self) -> str:
+        return signal.Signals(self._told[0]).name if self._told else ""
+
+    def _loop(self, reader: int) -> None:
+        ready = False
+        while not self._told:
+            pause, worlds = self._tick()
+            if worlds is not None:
+                if not ready:
+                    self.notifier.ready()
+                    ready = True
+                self._beat(worlds, pause)
+                if self._has_nothing_to_do(worlds):
+                    self.log.write("leaves", words="nothing has been left to watch for a while")
+                    return
+            self._wait(reader, self.interval or pause)
+
+    def _tick(self) -> tuple[float, tuple[World, ...] | None]:
+        """One look; a bug in it is logged, leaves no sign of life, and does not end the watch."""
+        try:
+            pause, worlds, _ = self.supervisor.tick()
+        except StackctlError as error:
+            self.log.write("failed", reason=str(error), words="this look is lost")
+            return 1.0, None
+        except Exception as error:
+            import traceback
+
+            self.log.write("bug", reason=repr(error), trace=traceback.format_exc())
+            return 1.0, None
+        return (0.1 if self.supervisor.acting and pause > 0.1 else pause), worlds
+
+    def _beat(self, worlds: tuple[World, ...], pause: float) -> None:
+        now = self.session.clock.now()
+        if now.boottime - self._beaten < 1.0:
+            return
+        self._beaten = now.boottime
+        live = [one for world in worlds for one in world.environments if one.record.phase in LIVE]
+        beat = Heartbeat(
+            version=__version__,
+            pid=os.getpid(),
+            since=self._since,
+            wall=now.wall,
+            boottime=now.boottime,
+            boot=now.boot,
+            interval=pause,
+            background=self.background,
+            environments=len(live),
+            containers=sum(len(one.containers) for one in live),
+            blind=tuple(host or "the engine" for host in self.supervisor.blind),
+        )
+        with suppress(StackctlError):  # a full disk must not end the watch; the age of the beat tells of it
+            self.session.store.beat(beat.plain())
+        self.notifier.status(f"watches {len(live)} environments, {beat.containers} containers")
+        self.notifier.beat()
+
+    def _has_nothing_to_do(self, worlds: tuple[World, ...]) -> bool:
+        """Whether one in the background may leave; never while an engine cannot be asked."""
+        live = any(one.record.phase in LIVE for world in worlds for one in world.environments)
+        if not self.background or live or self.supervisor.blind or self.supervisor.acting:
+            self._idle_since = None
+            return False
+        now = self.session.clock.now().boottime
+        self._idle_since = now if self._idle_since is None else self._idle_since
+        return now - self._idle_since >= self.supervisor.limits.leave
+
+    def _wait(self, reader: int, seconds: float) -> None:
+        """Let time pass until the next look, a signal, or an event of ours."""
+        self._open_streams()
+        streams = {stream.fileno(): host for host, stream in self._streams.items()}
+        ready, _, _ = select.select([reader, *streams], [], [], max(0.0, seconds))
+        for descriptor in ready:
+            if descriptor == reader:
+                with suppress(BlockingIOError):
+                    os.read(reader, 64)
+            else:
+                self._take_events(streams[descriptor])
+
+    def _take_events(self, host: str) -> None:
+        stream, watch = self._streams[host], self.supervisor.watches[host]
+        watch.hint(stream.read())
+        if stream.closed:
+            watch.relist_soon()
+            stream.close()
+            del self._streams[host]
+            self._reopen[host] = time.monotonic() + REOPEN
+
+    def _open_streams(self) -> None:
+        ours = {f"{PREFIX}home": self.session.store.identity}
+        for host, watch in self.supervisor.watches.items():
+            if host in self._streams or self._reopen.get(host, 0.0) > time.monotonic() or watch.facts is None:
+                continue
+            self._reopen[host] = time.monotonic() + REOPEN
+            with suppress(StackctlError):
+                stream = watch.context.engine.events(ours)
+                if stream is not None:
+                    self._streams[host] = stream
+                    watch.relist_soon()
+
+    def _catch_signals(self) -> int:
+        """Let TERM, INT and HUP end the wait; the descriptor that becomes readable then."""
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+        def told(number: int, frame: FrameType | None) -> None:
+            self._told.append(number)
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, told)
+        return reader
+
+
+def automatic(session: Session) -> bool:
+    """Whether `up` starts a supervisor when there is none.
+
+    Raises:
+        StackFileError: The configuration cannot be read.
+    """
+    return (os.environ.get(MANUAL) or session.configuration.supervisor) != "manual"
+
+
+def ensure(session: Session) -> None:
+    """Start a supervisor in the background unless one is there; one of an older version is replaced.
+
+    What cannot be started is a warning and no failure: the kernel's limits hold without it.
+    """
+    if not automatic(session):
+        return
+    try:
+        found = standing(session.store, session.clock)
+        if found.alive and not _older(found):
+            return
+        if found.alive:
+            leave(session.store, session.clock, _terminate, patience=HANDOVER)
+        _start(session)
+    except (StackctlError, OSError) as error:
+        session.output.warn(f"no supervisor could be started: {error}")
+
+
+def _older(found: Standing) -> bool:
+    beat = found.beat
+    known = beat is not None and found.holder is not None and beat.pid == found.holder.pid
+    return known and beat is not None and version_key(beat.version) < version_key(__version__)
+
+
+def _terminate(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
+
+
+def _start(session: Session) -> None:
+    from stackctl.engine.detached import start
+
+    argv = [sys.executable, "-m", "stackctl", "--home", str(session.store.home)]
+    start([*argv, "supervise", "--background"], os.environ)
+
+
+def stop(session: Session, patience: float) -> int:
+    """Ask the supervisor to leave; its process id, 0 when there was none.
+
+    Raises:
+        StateError, TimedOut: As `leave`.
+    """
+    return leave(session.store, session.clock, _terminate, patience=patience)
+
+
+def hook(session: Session, log: Log) -> Callable[[bytes], None] | None:
+    """What hands an incident to the user's `on_incident` command, None when there is none."""
+    words = session.configuration.on_incident
+    if not words:
+        return None
+
+    def tell(incident: bytes) -> None:
+        from stackctl.engine.process import run
+
+        try:
+            done = run(words, timeout=HOOK_SECONDS, env=os.environ, input=incident, cwd="/")
+        except (StackctlError, OSError) as error:
+            log.write("hook", command=words[0], result="failed", reason=str(error))
+            return
+        result = "done" if done.code == 0 else f"exit code {done.code}"
+        log.write("hook", command=words[0], result=result, reason=done.stderr[-500:].strip())
+
+    return tell
+
+
+def contexts(session: Session) -> Callable[[str], Context]:
+    """Makes contexts whose engine belongs to the thread that asks; "" for the usual engine."""
+    from dataclasses import replace
+
+    from stackctl.ops.context import Silence
+
+    def make(host: str) -> Context:
+        engine = session.engine_at(host, patience=PATIENCE)
+        return replace(session.context, engine=engine, progress=Silence())
+
+    return make

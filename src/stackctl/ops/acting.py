@@ -1,0 +1,251 @@
+"""How the supervisor acts: under the environment's lock, after it has looked and decided again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from stackctl.core.errors import Busy, EngineRefused, StackctlError, StateError
+from stackctl.core.incidents import to_plain
+from stackctl.core.recovery import well_made
+from stackctl.core.verdicts import RULES, Rule, still
+from stackctl.core.world import Watched, World
+from stackctl.ops.down import Aim, end
+from stackctl.ops.evidence import keep, new_incident, with_evidence
+from stackctl.ops.looking import Scene, look
+from stackctl.ops.recording import ended, finish
+from stackctl.ops.taking_down import take_down
+from stackctl.ops.verifying import verify
+from stackctl.ops.watch import owner, stopped_by_hand, with_reading
+
+if TYPE_CHECKING:
+    from stackctl.core.actions import Action
+    from stackctl.core.incidents import Incident
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.supervision import Supervision
+    from stackctl.core.world import Trail
+    from stackctl.ops.context import Context
+
+COMMAND = "stackctl supervise"
+RESTARTS_KEPT = 10
+Result = Literal["done", "recovered", "busy", "stuck", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an act went.
+
+    Args:
+        result: done; recovered (it was not needed any more); busy (another command works on it); stuck
+            (something cannot be ended yet); failed (the engine or the disk refused).
+        words: What was done, or why not.
+        incident: Id of what was written, empty for nothing.
+        took: Seconds.
+    """
+
+    action: Action
+    result: Result
+    words: str = ""
+    incident: str = ""
+    took: float = 0.0
+
+
+def act(
+    context: Context,
+    action: Action,
+    limits: Supervision,
+    *,
+    trails: Mapping[str, Trail],
+    rules: Iterable[Rule] = RULES,
+    told: Callable[[bytes], None] | None = None,
+    command: str = COMMAND,
+) -> Outcome:
+    """Carry one act out, or find that it is not needed any more.
+
+    Args:
+        trails: What the watch has read of the environment's containers.
+        told: Gets the incident as JSON when it is complete.
+        command: What holds the lock, for whoever waits.
+
+    Returns:
+        How it went; what a user could cause never raises.
+    """
+    began = time.monotonic()
+    try:
+        with context.store.lock(action.project, command=command, wait=0):
+            outcome, incident = _act_locked(context, action, limits, trails, tuple(rules), command)
+    except Busy as error:
+        outcome, incident = Outcome(action=action, result="busy", words=error.message), None
+    except StackctlError as error:
+        outcome, incident = Outcome(action=action, result="failed", words=str(error)), None
+    outcome = replace(outcome, took=time.monotonic() - began)
+    if incident is not None:
+        finished = replace(incident, result=outcome.result, took=round(outcome.took, 3))
+        with suppress(StateError):
+            keep(context, finished)
+        tell(told, finished)
+    return outcome
+
+
+def tell(told: Callable[[bytes], None] | None, incident: Incident) -> None:
+    """Hand an incident to whoever wants to know."""
+    if told is not None:
+        import json
+
+        told(json.dumps(to_plain(incident)).encode(errors="backslashreplace"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What an act works with once it holds the lock and has decided again."""
+
+    context: Context
+    scene: Scene
+    record: EnvironmentRecord
+    action: Action
+    incident: str = ""
+    command: str = COMMAND
+
+
+def _act_locked(
+    context: Context,
+    action: Action,
+    limits: Supervision,
+    trails: Mapping[str, Trail],
+    rules: tuple[Rule, ...],
+    command: str,
+) -> tuple[Outcome, Incident | None]:
+    scene = look(context, action.project)
+    if scene.record is None:
+        return Outcome(action=action, result="recovered", words="its record is gone"), None
+    world = _fresh_world(context, scene, scene.record, trails, limits)
+    confirmed = still(action, world, limits, rules)
+    if confirmed is None:
+        return Outcome(action=action, result="recovered", words="it is not so any more"), None
+    incident = _write_incident(context, scene, confirmed, world) if confirmed.incident else None
+    case = _Case(
+        context=context,
+        scene=scene,
+        record=scene.record,
+        action=confirmed,
+        incident=incident.id if incident else "",
+        command=command,
+    )
+    return _carried_out(case, incident)
+
+
+def _carried_out(case: _Case, incident: Incident | None) -> tuple[Outcome, Incident | None]:
+    result: Result = "done"
+    try:
+        done = _ACTS[case.action.kind](case)
+    except EngineRefused as error:
+        done, result = (str(error),), "stuck"
+    outcome = Outcome(action=case.action, result=result, words=", ".join(done), incident=case.incident)
+    return outcome, replace(incident, done=done) if incident else None
+
+
+def _write_incident(context: Context, scene: Scene, action: Action, world: World) -> Incident:
+    """Learn what there is to learn, and write it down before anything is ended."""
+    culprit = next((one for one in scene.containers if one.id == action.container), None)
+    incident = new_incident(context, action, scene.record)
+    incident = with_evidence(context, incident, culprit, world.environments[0].trails)
+    with suppress(StateError):  # a full disk keeps nobody alive who must be ended
+        keep(context, incident)
+    return incident
+
+
+def _fresh_world(
+    context: Context,
+    scene: Scene,
+    record: EnvironmentRecord,
+    trails: Mapping[str, Trail],
+    limits: Supervision,
+) -> World:
+    """The world of one environment, seen anew."""
+    running = [one for one in scene.containers if one.state in ("running", "paused")]
+    readings = context.engine.sample(running)
+    watched = Watched(
+        record=record,
+        containers=scene.containers,
+        networks=scene.networks,
+        owner=owner(context, record),
+        trails={
+            one.id: with_reading(trails.get(one.id), readings.get(one.id), limits.trail) for one in running
+        },
+        by_hand=frozenset(
+            one.id
+            for one in scene.containers
+            if record.phase == "running" and one.state == "exited" and stopped_by_hand(context, one)
+        ),
+    )
+    return World(
+        now=context.clock.now(),
+        engine_time=scene.facts.system_time,
+        environments=(watched,),
+        host=context.engine.host_memory(),
+    )
+
+
+def _end(case: _Case) -> tuple[str, ...]:
+    action = case.action
+    aim = Aim(phase=action.phase, reason=action.reason, incident=case.incident, first=action.container)
+    result = end(case.context, case.scene, case.command, aim)
+    return (
+        "its containers were told to end, and killed after their grace",
+        f"{result.containers} containers and {result.networks} networks removed, data kept",
+    )
+
+
+def _adopt(case: _Case) -> tuple[str, ...]:
+    context, record = case.context, case.record
+    made = [one for one in case.scene.containers if well_made(record, one)]
+    take_down(context, [one for one in case.scene.containers if one not in made], ())
+    scene = look(context, case.scene.project)
+    # what ran before keeps the limits that it was proven to have; an `up` cut short may have asked for others
+    before = any(one.created < record.began for one in made)
+    proof = verify(context, scene.facts, record.services, scene.containers, allow_unenforced=before)
+    finish(context, replace(record, verified=proof, warnings=(case.action.reason,)), scene)
+    return (f"it is running now, with {len(made)} containers",)
+
+
+def _lose(case: _Case) -> tuple[str, ...]:
+    if not case.scene.containers:
+        take_down(case.context, (), case.scene.networks)
+    ended(case.context, case.record, "lost", case.action.reason)
+    return (f"recorded as lost, data kept; `stackctl up {case.record.stack}` starts it again",)
+
+
+def _restart(case: _Case) -> tuple[str, ...]:
+    record, service, now = case.record, case.action.service, case.context.clock.now().wall
+    times = (*record.restarts.get(service, ()), now)[-RESTARTS_KEPT:]
+    case.context.store.write(replace(record, restarts={**record.restarts, service: times}, updated=now))
+    case.context.engine.restart([case.action.container])
+    return (f"`{service}` was started again",)
+
+
+def _halt(case: _Case) -> tuple[str, ...]:
+    record, service = case.record, case.action.service
+    warning = f"{case.action.reason}: it was ended, the others live on (`stackctl why {record.stack}`)"
+    halted = tuple(sorted({*record.halted, service}))
+    case.context.store.write(replace(record, halted=halted, warnings=(*record.warnings, warning)))
+    take_down(case.context, [one for one in case.scene.containers if one.service == service], ())
+    return (f"`{service}` was ended and removed, the other services live on",)
+
+
+def _remove(case: _Case) -> tuple[str, ...]:
+    containers, networks = case.scene.containers, case.scene.networks
+    take_down(case.context, containers, networks)
+    return (f"{len(containers)} containers and {len(networks)} networks removed, data kept",)
+
+
+_ACTS: Mapping[str, Callable[[_Case], tuple[str, ...]]] = {
+    "end": _end,
+    "adopt": _adopt,
+    "lose": _lose,
+    "restart": _restart,
+    "halt": _halt,
+    "remove": _remove,
+}

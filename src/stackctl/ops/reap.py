@@ -1,0 +1,96 @@
+"""`reap`: the supervisor's clean-up as one command, pass after pass until one finds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stackctl.core.labels import PREFIX
+from stackctl.core.records import LIVE
+from stackctl.core.verdicts import REAPING, decide
+from stackctl.ops.acting import Outcome, act
+from stackctl.ops.watch import Watch
+
+if TYPE_CHECKING:
+    from stackctl.core.actions import Action
+    from stackctl.core.supervision import Supervision
+    from stackctl.core.world import Stray
+    from stackctl.ops.context import Context
+
+PASSES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaped:
+    """What a reaping did.
+
+    Args:
+        passes: How many there were; the last one found nothing more to do.
+        outcomes: What was done, or not, in order.
+        planned: What would be done, for a dry run.
+        reports: What was seen and left alone.
+        strays: Objects that nothing vouches for, kept.
+        volumes: Names of volumes of environments that do not run; they are never removed.
+    """
+
+    passes: int
+    outcomes: tuple[Outcome, ...] = ()
+    planned: tuple[Action, ...] = ()
+    reports: tuple[Action, ...] = ()
+    strays: tuple[Stray, ...] = ()
+    volumes: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether something that should be done was not."""
+        return any(one.result in ("stuck", "failed", "busy") for one in self.outcomes)
+
+
+def reap(
+    context: Context,
+    limits: Supervision,
+    *,
+    dry: bool = False,
+    told: Callable[[bytes], None] | None = None,
+    command: str = "stackctl reap",
+) -> Reaped:
+    """Bring what this engine has of ours back to what the records say.
+
+    Nothing that is data is ever removed: no volume, no bind mount, no image.
+
+    Raises:
+        EngineUnavailable, TimedOut: The engine cannot be asked; nothing was done.
+    """
+    outcomes: list[Outcome] = []
+    tried: set[tuple[str, str]] = set()
+    watch = Watch(context, limits)
+    for number in range(1, PASSES + 1):
+        watch.relist_soon()
+        world = watch.look(context.store.recall())
+        plan = decide(world, limits, REAPING)
+        acts = [one for one in plan.acts if (one.project, one.rule) not in tried]
+        if dry or not acts:
+            return Reaped(
+                passes=number,
+                outcomes=tuple(outcomes),
+                planned=tuple(acts),
+                reports=plan.reports,
+                strays=world.strays,
+                volumes=_volumes(context),
+            )
+        for action in acts:
+            tried.add((action.project, action.rule))
+            context.progress.step(f"{action.project}: {action.reason}")
+            trails = watch.all_trails()
+            outcomes.append(
+                act(context, action, limits, trails=trails, rules=REAPING, told=told, command=command)
+            )
+    return Reaped(passes=PASSES, outcomes=tuple(outcomes), volumes=_volumes(context))
+
+
+def _volumes(context: Context) -> tuple[str, ...]:
+    """Volumes with this state directory's label whose environment does not run."""
+    live = {record.project for record in context.store.records() if record.phase in LIVE}
+    found = context.engine.volumes({f"{PREFIX}home": context.store.identity})
+    return tuple(sorted(one.name for one in found if one.labels.get(f"{PREFIX}project") not in live))
