@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from stackctl.core.facts import AppliedLimits, Container
+from stackctl.core.facts import AppliedLimits, Container, Reading
 from stackctl.engine.cgroup import Cgroups, cgroup_paths
+from stackctl.engine.sampler import Sampler
 
 ID = "f3" * 32
 PID = 4242
@@ -45,6 +49,9 @@ class Tree:
 
     def cgroups(self) -> Cgroups:
         return Cgroups(proc=self.root / "proc", root=self.root)
+
+    def sampler(self, most_open: int | None = None) -> Sampler:
+        return Sampler(self.root / "proc", self.root, most_open=most_open)
 
 
 def _proc(root: Path, cgroup: str, mounts: str) -> None:
@@ -98,6 +105,7 @@ def v2(request: pytest.FixtureRequest, tmp_path: Path) -> Tree:
         memory__events="low 0\nhigh 0\nmax 5\noom 1\noom_kill 1",
         cpu__max="50000 100000",
         cpu__stat="usage_usec 1500000\nuser_usec 1",
+        memory__pressure="some avg10=12.50 avg60=3.00 avg300=0.00 total=99\nfull avg10=1.00 avg60=0.00",
     )
     return tree
 
@@ -237,3 +245,166 @@ def test_mount_points_with_spaces_and_broken_lines() -> None:
 def test_the_whole_hierarchy_wins_over_a_part() -> None:
     mounts = f"31 1 0:1 /docker /mnt/part rw - cgroup2 c rw\n{V2_MOUNTS}"
     assert cgroup_paths(f"0::/docker/{ID}\n", mounts, ID) == {"unified": f"/sys/fs/cgroup/docker/{ID}"}
+
+
+def _sample(sampler: Sampler, pid: int = PID) -> Reading | None:
+    return sampler.sample([_container(pid)]).get(ID)
+
+
+@pytest.mark.parametrize("most_open", [None, 0, 3])
+def test_the_sampler_reads_version_one(v1: Tree, most_open: int | None) -> None:
+    reading = _sample(v1.sampler(most_open))
+    assert reading is not None
+    assert (reading.pids, reading.pids_refused, reading.oom_kills, reading.cpu) == (12, 3, 2, 2.5)
+    assert reading.memory == 104857600 - (60000000 + 30000000 - 1000000 - 500000)
+    assert reading.pressure is None
+    assert reading.limits == AppliedLimits()
+    assert reading.at > 0
+
+
+@pytest.mark.parametrize("most_open", [None, 0, 3])
+def test_the_sampler_reads_version_two(v2: Tree, most_open: int | None) -> None:
+    reading = _sample(v2.sampler(most_open))
+    assert reading is not None
+    assert (reading.pids, reading.pids_refused, reading.oom_kills, reading.cpu) == (7, 0, 1, 1.5)
+    assert reading.memory == 209715200 - (60000000 + 30000000 - 1000000 - 500000) - 2000000
+    assert reading.pressure == 12.5
+
+
+def test_the_sampler_and_a_single_reading_agree(v1: Tree, v2: Tree) -> None:
+    for tree in (v1, v2):
+        single, repeated = tree.cgroups().read([_container()])[ID], _sample(tree.sampler())
+        assert repeated is not None
+        assert replace(single, at=0, limits=AppliedLimits()) == replace(repeated, at=0, pressure=None)
+
+
+@pytest.mark.parametrize("most_open", [None, 0])
+def test_each_sample_is_new(v1: Tree, most_open: int | None) -> None:
+    sampler = v1.sampler(most_open)
+    first = _sample(sampler)
+    v1.write("pids", pids__current="200", pids__events="max 4")
+    v1.write("memory", memory__usage_in_bytes="204857600")
+    second = _sample(sampler)
+    assert first is not None
+    assert second is not None
+    assert (second.pids, second.pids_refused) == (200, 4)
+    assert (second.memory or 0) - (first.memory or 0) == 100000000
+    assert second.at > first.at
+
+
+@pytest.mark.parametrize(
+    ("file", "field"),
+    [
+        ("pids.current", "pids"),
+        ("pids.events", "pids_refused"),
+        ("memory.usage_in_bytes", "memory"),
+        ("memory.stat", "memory"),
+        ("memory.oom_control", "oom_kills"),
+        ("cpuacct.usage", "cpu"),
+    ],
+)
+@pytest.mark.parametrize("torn", [False, True])
+def test_what_the_sampler_cannot_read_is_unknown(v1: Tree, file: str, field: str, torn: bool) -> None:
+    (path,) = (folder / file for folder in v1.folders.values() if (folder / file).exists())
+    path.write_text("torn") if torn else path.unlink()
+    reading = _sample(v1.sampler())
+    known = {"pids", "pids_refused", "memory", "oom_kills", "cpu"} - {field}
+    assert getattr(reading, field) is None
+    assert None not in [getattr(reading, one) for one in known]
+
+
+@pytest.mark.parametrize(
+    ("file", "field"),
+    [
+        ("pids.current", "pids"),
+        ("pids.events", "pids_refused"),
+        ("memory.current", "memory"),
+        ("memory.stat", "memory"),
+        ("memory.events", "oom_kills"),
+        ("cpu.stat", "cpu"),
+        ("memory.pressure", "pressure"),
+    ],
+)
+@pytest.mark.parametrize("torn", [False, True])
+def test_what_version_two_lacks_is_unknown(v2: Tree, file: str, field: str, torn: bool) -> None:
+    path = v2.folders["unified"] / file
+    path.write_text("torn") if torn else path.unlink()
+    reading = _sample(v2.sampler())
+    known = {"pids", "pids_refused", "memory", "oom_kills", "cpu", "pressure"} - {field}
+    assert getattr(reading, field) is None
+    assert None not in [getattr(reading, one) for one in known]
+
+
+def test_the_sampler_follows_a_container_to_its_new_process(v1: Tree) -> None:
+    sampler = v1.sampler()
+    assert _sample(sampler) is not None
+    assert _sample(sampler, pid=99999) is None
+    assert _sample(sampler) is not None
+    (v1.root / "proc" / str(PID) / "cgroup").write_text("4:memory:/user.slice\n8:pids:/docker/abcd\n0::/\n")
+    sampler.close()
+    assert _sample(sampler) is None
+
+
+def test_a_cgroup_that_vanished_is_no_sample(v1: Tree) -> None:
+    sampler = v1.sampler(most_open=0)
+    assert _sample(sampler) is not None
+    for folder in v1.folders.values():
+        shutil.rmtree(folder)
+    assert _sample(sampler) is None
+    assert _sample(sampler, pid=0) is None
+
+
+def test_pressure_is_there_where_version_two_is_mounted_beside_version_one(v1: Tree) -> None:
+    (v1.root / "proc" / str(PID) / "cgroup").write_text(
+        f"8:pids:{PATHS['cgroupfs']}\n4:memory:{PATHS['cgroupfs']}\n0::{PATHS['cgroupfs']}\n"
+    )
+    beside = v1.root / f"sys/fs/cgroup/unified{PATHS['cgroupfs']}"
+    beside.mkdir(parents=True)
+    (beside / "memory.pressure").write_text("some avg10=7.25 avg60=0.00 avg300=0.00 total=1\n")
+    (beside / "memory.current").write_text("1\n")
+    for name in ("pids", "memory"):
+        folder = v1.root / f"sys/fs/cgroup/{name}{PATHS['cgroupfs']}"
+        if not folder.exists():
+            shutil.copytree(v1.folders[name], folder)
+    reading = _sample(v1.sampler())
+    assert reading is not None
+    assert (reading.pids, reading.pressure) == (12, 7.25)
+    assert reading.memory == 104857600 - (60000000 + 30000000 - 1000000 - 500000)
+
+
+def test_files_are_closed_when_nobody_asks_for_the_container(v1: Tree) -> None:
+    def files() -> int:
+        return len(list(Path("/dev/fd").iterdir()))
+
+    sampler, before = v1.sampler(), files()
+    sampler.sample([_container()])
+    assert files() == before + 6
+    for _ in range(3):
+        sampler.sample([_container()])
+    assert files() == before + 6
+    sampler.sample([])
+    assert files() == before
+    sampler.sample([_container()])
+    sampler.close()
+    assert files() == before
+    few = v1.sampler(most_open=2)
+    few.sample([_container()])
+    assert files() == before + 2
+    few.close()
+
+
+def test_running_out_of_descriptors_is_no_sample_and_passes(v1: Tree) -> None:
+    """A file that could not be opened for want of a descriptor is not taken for one that does not exist."""
+    sampler = v1.sampler()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open("/dev/null", os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 3, hard))
+    try:
+        assert _sample(sampler) is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    reading = _sample(sampler)
+    sampler.close()
+    assert reading is not None
+    assert None not in (reading.pids, reading.pids_refused, reading.memory, reading.oom_kills, reading.cpu)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ class _Status:
     parent: int
     inside: tuple[int, ...]
     name: str
+    defunct: bool
     memory: int
     threads: int
 
@@ -31,9 +33,11 @@ class _Status:
 def processes(
     container: Container, proc: Path = Path("/proc"), root: Path = Path("/"), most: int = 5000
 ) -> tuple[Process, ...]:
-    """The processes in a container's cgroup and in those below it, by process id.
+    """The processes in a container's cgroup and in those below it, and then the defunct ones.
 
-    Those that end meanwhile are left out. 4,000 take a quarter of a second.
+    A process that ended and that its parent has not waited for counts against the limit, but no list of the
+    cgroup has it: these are found as children of the others. Those that vanish meanwhile are left out.
+    4,000 take 0.3 s.
 
     Args:
         container: Running, on this machine.
@@ -41,8 +45,9 @@ def processes(
         root: What the folders found lie below; "/" but for fixture trees.
         most: Processes that are looked at; `parent` is 0 where the parent is not among them.
     """
-    pids = sorted(_pids(container, proc, root))[:most]
-    found = {pid: one for pid in pids if (one := _status(proc / str(pid), pid)) is not None}
+    found = _statuses(proc, sorted(_pids(container, proc, root))[:most])
+    children = sorted({child for one in found.values() for child in _children(proc, one)} - found.keys())
+    found |= {pid: one for pid, one in _statuses(proc, children[: most - len(found)]).items() if one.defunct}
     # a process may have a namespace of its own in the container's: the number wanted is the first one's
     depth = len(found[container.pid].inside) - 1 if container.pid in found else -1
     return tuple(
@@ -50,7 +55,7 @@ def processes(
             pid=pid,
             inside=_inside(one, depth),
             parent=_inside(found[one.parent], depth) if one.parent in found else 0,
-            command=_command(proc / str(pid), one.name),
+            command=_command(proc / str(pid), one),
             memory=one.memory,
             threads=one.threads,
         )
@@ -90,6 +95,19 @@ def _pids(container: Container, proc: Path, root: Path) -> Iterator[int]:
         yield from {int(word) for word in words if word.isdigit() and word != "0"}
 
 
+def _statuses(proc: Path, pids: Iterable[int]) -> dict[int, _Status]:
+    return {pid: one for pid in pids if (one := _status(proc / str(pid), pid)) is not None}
+
+
+def _children(proc: Path, one: _Status) -> Iterator[int]:
+    folder = proc / str(one.pid) / "task"
+    with suppress(OSError):
+        # each belongs to the thread that forked it
+        for thread in folder.iterdir() if one.threads > 1 else [folder / str(one.pid)]:
+            words = (text_of(thread / "children") or "").split()
+            yield from (int(word) for word in words if word.isdigit())
+
+
 def _status(folder: Path, pid: int) -> _Status | None:
     text = text_of(folder / "status")
     if not text:
@@ -100,6 +118,7 @@ def _status(folder: Path, pid: int) -> _Status | None:
         parent=_first(table.get("PPid", "")),
         inside=tuple(int(word) for word in table.get("NSpid", "").split() if word.isdigit()),
         name=table.get("Name", ""),
+        defunct=table.get("State", "").startswith("Z"),
         memory=_first(table.get("VmRSS", "")) << 10,
         threads=_first(table.get("Threads", "")) or 1,
     )
@@ -109,9 +128,11 @@ def _inside(one: _Status, depth: int) -> int:
     return one.inside[depth] if one.inside[depth:] else 0
 
 
-def _command(folder: Path, name: str) -> str:
-    words = text_of(folder / "cmdline")
-    return _line(words.replace("\0", " ")) if words else f"[{_line(name)}]"
+def _command(folder: Path, one: _Status) -> str:
+    words = "" if one.defunct else text_of(folder / "cmdline")
+    if words:
+        return _line(words.replace("\0", " "))
+    return f"[{_line(one.name)}]" + (" <defunct>" if one.defunct else "")
 
 
 def _line(text: str) -> str:

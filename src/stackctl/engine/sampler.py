@@ -7,6 +7,7 @@ A file of a cgroup that is gone answers with an error and never with old numbers
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from stackctl.core.facts import Container
 
 _LONGEST = 1 << 14
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # says nothing about the file itself
 _Parser = Callable[[bytes], Any]
 
 
@@ -105,12 +107,17 @@ class _Cgroup:
         self._first = "memory" in folders
         self._files: list[tuple[str, _Parser, str, int]] = []
         for field, (path, parse) in _wanted(folders).items():
-            with suppress(OSError):
+            try:
                 file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                if len(self._files) >= room:
-                    os.close(file)
-                    file = -1
-                self._files.append((field, parse, path, file))
+            except OSError as error:
+                if error.errno in _PASSING:
+                    self.close()
+                    return
+                continue
+            if len(self._files) >= room:
+                os.close(file)
+                file = -1
+            self._files.append((field, parse, path, file))
 
     @property
     def kept(self) -> int:
