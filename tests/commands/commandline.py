@@ -79,7 +79,11 @@ class Cli:
         return [sys.executable, "-m", "stackctl", *arguments]
 
     def environment(self, **env: str) -> dict[str, str]:
-        own = {"STACKCTL_HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home.parent / "config")}
+        own = {
+            "STACKCTL_HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(self.home.parent / "config"),
+            "STACKCTL_SUPERVISOR": "manual",  # a test that wants one starts it, and ends it
+        }
         return {**os.environ, **own, **env}
 
     def stack(self, name: str, text: str) -> Path:
