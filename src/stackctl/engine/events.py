@@ -66,7 +66,7 @@ class EventStream:
             self._receive()
             self._unwrap()
         *lines, self._text = self._text.split(b"\n")
-        if self.closed or len(self._text) > _LONGEST:
+        if self.closed or len(self._raw) + len(self._text) > _LONGEST:
             self.close()
         return tuple(event for line in lines if (event := _event(line)) is not None)
 
@@ -76,10 +76,12 @@ class EventStream:
         self._connection.close()
 
     def _receive(self) -> None:
+        received = 0
         try:
-            while len(self._raw) < _AT_ONCE:
+            while received < _AT_ONCE:
                 data = self._connection.recv(_AT_ONCE)
                 self._raw += data
+                received += len(data)
                 if not data:
                     self.closed = True
                     return
