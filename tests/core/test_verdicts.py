@@ -461,6 +461,10 @@ def test_the_pace_quickens_as_headroom_shrinks() -> None:
     assert 0.55 < near < 0.65
     assert next_look(world(watched(trails={"web-1": quiet(pids=250)})), LIMITS) == LIMITS.least_interval
     assert next_look(world(watched(left=0.4)), LIMITS) == pytest.approx(0.4)
+    growing = watched(trails={"web-1": readings((1.0, 20, MIB), (0.0, 80, MIB))})
+    assert next_look(world(growing), LIMITS) == 1.0, "120 more at 60 a second: half of 2 s"
+    faster = watched(trails={"web-1": readings((1.0, 0, MIB), (0.0, 90, MIB))})
+    assert next_look(world(faster), LIMITS) == pytest.approx(110 / 90 / 2)
 
 
 @given(
