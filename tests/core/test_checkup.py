@@ -333,7 +333,7 @@ def test_each_leftover_names_its_command_and_the_way_out() -> None:
     found = only(replace(HEALTHY, state=state), "leftover")
     assert found.state == "warning"
     assert "`stackctl up web`" in found.message
-    assert "stackctl down web-1" in found.remedy
+    assert "`stackctl reap`" in found.remedy
 
 
 def owned(kind: str, project: str, generation: str, home: str = "aaaa", number: str = "c" * 64) -> Owned:
@@ -353,7 +353,15 @@ def test_an_object_without_a_record_is_named_and_one_of_another_home_only_counte
     assert "container `web-1-container`, network `gone-2-network`" in found.message
     assert "other-3" not in found.message
     assert "1 object of other state directories" in found.message
-    assert f"`docker rm -f {'c' * 12}`, then `docker network rm {'c' * 12}`" in found.remedy
+    assert "`stackctl adopt gone-2` takes it on, `stackctl reap --force gone-2` ends it" in found.remedy
+    assert "`stackctl reap --force web-1`" in found.remedy
+    assert "docker rm" not in found.remedy
+
+
+def test_a_volume_is_data_that_only_its_user_removes() -> None:
+    found = only(engine(objects=(owned("volume", "gone-2", "g2"),)), "unmanaged objects")
+    assert "`docker volume rm gone-2-volume`" in found.remedy
+    assert "--force" not in found.remedy
 
 
 def test_an_object_whose_record_is_unreadable_is_not_called_unmanaged() -> None:
@@ -374,11 +382,22 @@ def test_a_wrong_configuration_fails() -> None:
     assert only(host, "configuration").state == "failed"
 
 
-def test_without_a_supervisor_it_says_plainly_that_nobody_enforces_lifetimes() -> None:
-    found = only(replace(HEALTHY, supervisor=None), "supervisor")
-    assert found.state == "warning"
-    assert "nobody ends an environment when its lifetime is over" in found.message
-    assert only(replace(HEALTHY, supervisor=Supervisor(False, "silent")), "supervisor").state == "warning"
+@pytest.mark.parametrize(
+    ("found", "live", "state", "words"),
+    [
+        (None, (), "passed", "the first `stackctl up` starts one"),
+        (Supervisor(True, "pid 7"), ("web-1",), "passed", "pid 7"),
+        (Supervisor(True, "pid 7, HUNG", sound=False), (), "failed", "HUNG"),
+        (Supervisor(False, "not running"), (), "passed", "the next `stackctl up` starts one"),
+        (Supervisor(False, "not running", automatic=False), (), "passed", "`stackctl supervise` runs one"),
+        (Supervisor(False, "not running"), ("web-1",), "warning", "nobody ends `web-1`"),
+    ],
+)
+def test_who_watches(found: Supervisor | None, live: tuple[str, ...], state: str, words: str) -> None:
+    host = replace(HEALTHY, supervisor=found, state=replace(STATE, live=live))
+    told = only(host, "supervisor")
+    assert told.state == state
+    assert words in told.message
 
 
 MINE, OTHER = ("/usr/bin/stackctl", "/opt/bin/stackctl"), ("/old/stackctl", "/old/stackctl")

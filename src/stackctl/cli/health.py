@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stackctl.cli.output import Output
     from stackctl.cli.session import Session
     from stackctl.core.checkup import Finding
+    from stackctl.core.checkup_facts import Supervisor
     from stackctl.ops.doctor import Patient
 
 _SYMBOLS = {"passed": ("✓", "+", "green"), "warning": ("!", "!", "yellow"), "failed": ("✗", "x", "red")}
@@ -70,7 +71,23 @@ def _patient(session: Session) -> Patient:
         open_store=lambda: FileStore(open_home(home)),
         settings=lambda: (session.configuration, session.machine),
         program=started if Path(started).name != "__main__.py" else "",
+        supervisor=lambda: _supervisor(session, home),
     )
+
+
+def _supervisor(session: Session, home: Path) -> Supervisor | None:
+    from stackctl.cli.watchman import automatic
+    from stackctl.core.checkup_facts import Supervisor
+    from stackctl.core.errors import StackctlError
+    from stackctl.ops.standing import standing
+
+    if not home.is_dir():
+        return None
+    try:
+        found = standing(session.store, session.clock)
+        return Supervisor(found.alive, found.words, sound=found.sound, automatic=automatic(session))
+    except StackctlError:
+        return None  # the checks of the state directory and the configuration say why
 
 
 def lines(findings: Sequence[Finding], output: Output) -> list[str]:

@@ -69,7 +69,10 @@ class Watchman:
         Raises:
             Busy: Another supervisor holds it.
         """
+        from stackctl.cli.preloading import preload
+
         session = self.session
+        preload()
         with session.store.lock(LOCK, command=session.command("supervise"), wait=1.0):
             reader = self._catch_signals()
             self.log.write("began", pid=os.getpid(), version=__version__, home=str(session.store.home))

@@ -45,7 +45,7 @@ def leftovers(facts: HostFacts) -> Iterable[Finding]:
             "leftover",
             "warning",
             f"`{one.project}` was left in phase {one.phase}{by}, which no longer runs",
-            f"`stackctl down {one.project}` cleans up, its data stays",
+            f"`stackctl reap` cleans up, `stackctl down {one.project}` ends it; its data stays",
         )
 
 
@@ -68,7 +68,7 @@ def unmanaged(facts: HostFacts) -> Finding:
         "unmanaged objects",
         "warning",
         f"no record speaks of {named}{more}, which carry this state directory's labels{others}",
-        f"look at them, and if nobody needs them: {_removal(lost[:_NAMED])}",
+        f"their data stays either way: {_ways(lost)}",
     )
 
 
@@ -77,13 +77,14 @@ def _managed(one: Owned, facts: HostFacts) -> bool:
     return one.project in unreadable or facts.state.generations.get(one.project) == one.generation
 
 
-def _removal(lost: Sequence[Owned]) -> str:
-    verbs = {"container": "docker rm -f", "network": "docker network rm", "volume": "docker volume rm"}
-    found = []
-    for kind, verb in verbs.items():
-        ids = [one.name if kind == "volume" else one.id[:12] for one in lost if one.kind == kind]
-        found += [f"`{verb} {' '.join(ids)}`"] if ids else []
-    return ", then ".join(found)
+def _ways(lost: Sequence[Owned]) -> str:
+    """What to type for the first projects that have something unmanaged."""
+    projects = sorted({one.project for one in lost if one.kind != "volume"})[:_NAMED]
+    ways = [f"`stackctl adopt {one}` takes it on, `stackctl reap --force {one}` ends it" for one in projects]
+    volumes = " ".join(one.name for one in lost[:_NAMED] if one.kind == "volume")
+    if volumes:
+        ways.append(f"a volume is data, and only you remove it: `docker volume rm {volumes}`")
+    return "; ".join(ways)
 
 
 def configuration(facts: HostFacts) -> Finding:
@@ -95,19 +96,25 @@ def configuration(facts: HostFacts) -> Finding:
 
 
 def supervisor(facts: HostFacts) -> Finding:
-    """Who enforces lifetimes."""
-    if facts.supervisor is None:
-        return Finding(
-            "supervisor",
-            "warning",
-            "this version has no supervisor: nobody ends an environment when its lifetime is over, and "
-            "nobody acts on thresholds; limits hold, since the kernel enforces them",
-            "end what you no longer need with `stackctl down`; `stackctl list` shows what is over",
-        )
-    if facts.supervisor.alive:
-        return Finding("supervisor", "passed", facts.supervisor.words)
-    remedy = "`stackctl down` what you no longer need"
-    return Finding("supervisor", "warning", facts.supervisor.words, remedy)
+    """Who enforces lifetimes and thresholds."""
+    found = facts.supervisor
+    if found is None:
+        return Finding("supervisor", "passed", "none is needed yet; the first `stackctl up` starts one")
+    if found.alive and not found.sound:
+        remedy = "`stackctl supervise --stop` ends it, the next `stackctl up` starts another"
+        return Finding("supervisor", "failed", found.words, remedy)
+    if found.alive:
+        return Finding("supervisor", "passed", found.words)
+    if not facts.state.live:
+        starts = "the next `stackctl up` starts one" if found.automatic else "`stackctl supervise` runs one"
+        return Finding("supervisor", "passed", f"none runs, and nothing is up; {starts}")
+    return Finding(
+        "supervisor",
+        "warning",
+        f"none runs: nobody ends {', '.join(f'`{one}`' for one in facts.state.live[:_NAMED])} when its "
+        "lifetime is over, and nobody acts on thresholds; limits hold, since the kernel enforces them",
+        "`stackctl supervise` runs one here, `stackctl service install` for good",
+    )
 
 
 CHECKS: tuple[Check, ...] = (

@@ -152,6 +152,7 @@ class StateSight:
         trouble: Why it cannot be used.
         identity: As on the labels.
         generations: Project -> generation of every record.
+        live: Projects of environments that are up.
         unreadable: Project and reason of each record that cannot be read.
     """
 
@@ -162,6 +163,7 @@ class StateSight:
     trouble: Trouble | None = None
     identity: str = ""
     generations: Mapping[str, str] = field(default_factory=dict)
+    live: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
     leftovers: tuple[Leftover, ...] = ()
 
@@ -184,10 +186,17 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """How the supervisor stands."""
+    """How the supervisor of this state directory stands.
+
+    Args:
+        sound: It lives and had a good look lately; one that is `alive` and not sound is hung.
+        automatic: `up` starts one where there is none.
+    """
 
     alive: bool
     words: str
+    sound: bool = True
+    automatic: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +208,7 @@ class HostFacts:
         limits: The limits that a stack gets which sets none, ceilings included.
         configuration_trouble: Why the configuration or the machine's policy cannot be read.
         interfaces: Names of this host's network interfaces; None where they cannot be listed.
-        supervisor: None when this version has none.
+        supervisor: None where there is no state directory yet, or where it cannot be read.
     """
 
     engine: EngineSight

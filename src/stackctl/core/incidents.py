@@ -17,6 +17,7 @@ LOG_LINES = 200
 TOP = 10
 """How many groups of processes an incident keeps, by count and by memory each."""
 _COMMAND = 200
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,14 +183,18 @@ def _processes(incident: Incident) -> str:
         amount = f"{largest.count} of them"
     verb = "" if memory else ("was " if largest.count == 1 else "were ")
     count = f"{largest.count} x " if memory and largest.count > 1 else ""
-    return f"{amount} {verb}{count}`{largest.command}`{_parentage(largest)}"
+    return f"{amount} {verb}{count}`{_short(largest.command)}`{_parentage(largest)}"
+
+
+def _short(command: str) -> str:
+    return command if len(command) <= _SHOWN else f"{command[:_SHOWN]}…"
 
 
 def _parentage(group: ProcessGroup) -> str:
     if not group.parent:
         return ""
     children = "child" if group.count == 1 else "children"
-    of = f" (`{group.parent_command}`)" if group.parent_command and group.parent != 1 else ""
+    of = f" (`{_short(group.parent_command)}`)" if group.parent_command and group.parent != 1 else ""
     return f", {children} of pid {group.parent}{of}"
 
 

@@ -195,7 +195,7 @@ def _end(case: _Case) -> tuple[str, ...]:
     result = end(case.context, case.scene, case.command, aim)
     return (
         "its containers were told to end, and killed after their grace",
-        f"{result.containers} containers and {result.networks} networks removed, data kept",
+        removed_words(result.containers, result.networks),
     )
 
 
@@ -208,7 +208,7 @@ def _adopt(case: _Case) -> tuple[str, ...]:
     before = any(one.created < record.began for one in made)
     proof = verify(context, scene.facts, record.services, scene.containers, allow_unenforced=before)
     finish(context, replace(record, verified=proof, warnings=(case.action.reason,)), scene)
-    return (f"it is running now, with {len(made)} containers",)
+    return ("it is recorded as running",)
 
 
 def _lose(case: _Case) -> tuple[str, ...]:
@@ -238,7 +238,16 @@ def _halt(case: _Case) -> tuple[str, ...]:
 def _remove(case: _Case) -> tuple[str, ...]:
     containers, networks = case.scene.containers, case.scene.networks
     take_down(case.context, containers, networks)
-    return (f"{len(containers)} containers and {len(networks)} networks removed, data kept",)
+    return (removed_words(len(containers), len(networks)),)
+
+
+def removed_words(containers: int, networks: int) -> str:
+    """What was removed, and that data was not."""
+    what = " and ".join(
+        f"{count} {word}{'' if count == 1 else 's'}"
+        for count, word in ((containers, "container"), (networks, "network"))
+    )
+    return f"{what} removed, data kept"
 
 
 _ACTS: Mapping[str, Callable[[_Case], tuple[str, ...]]] = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from stackctl.core.checkup_facts import Leftover, StateSight, Trouble
 from stackctl.core.errors import StackctlError
+from stackctl.core.records import LIVE
 from stackctl.ops.doctor_engine import trouble_of, user_name
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def look_at_state(home: Path, open_store: Callable[[], Surveyed]) -> StateSight:
         owner=owner,
         identity=store.identity,
         generations={record.project: record.generation for record in records},
+        live=tuple(record.project for record in records if record.phase in LIVE),
         unreadable=unreadable,
         leftovers=leftovers,
     )
