@@ -1,6 +1,6 @@
 """Loads what a supervisor may need later, while the files that it was started from are still there.
 
-Most modules of stackctl load others only when they need them. A process that lives for days must not: the package
+Most modules load others only when they need them. A process that lives for days must not: the package
 may be replaced or removed under it, and a mixture of two versions is nothing that anybody tested.
 """
 
