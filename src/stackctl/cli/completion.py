@@ -221,6 +221,13 @@ def complete_shells(typed: Typed) -> Iterable[CompletionItem[Any]]:
     return [CompletionItem(name) for name in SHELLS]
 
 
+def complete_service_actions(typed: Typed) -> Iterable[CompletionItem[Any]]:
+    """What can be done with the supervisor's service."""
+    from stackctl.cli.service import ACTIONS
+
+    return [CompletionItem(action) for action in ACTIONS]
+
+
 def _records(typed: Typed) -> tuple[EnvironmentRecord, ...]:
     from stackctl.state.home import Home
     from stackctl.state.record_files import survey
@@ -279,6 +286,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "new": (),
     "init": (),
     "doctor": (),
+    "service": (complete_service_actions,),
     "completion": (complete_shells,),
 }
 """Command -> where the words of its arguments come from, by position."""

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "incidents": ("incidents", "List what the watchdog enforced."),
     "why": ("incidents", "Tell in plain words why an environment was ended."),
     "doctor": ("health", "Check the engine, the host and the state directory."),
+    "service": ("service", "Run the supervisor as a systemd service."),
     "completion": ("completion", "Print the completion script for a shell."),
 }
 
@@ -46,7 +47,7 @@ SECTIONS = {
     "Watching": ("supervise", "reap", "adopt", "incidents", "why"),
     "Looking": ("status", "list", "logs", "exec", "shell", "url", "env"),
     "Stack files": ("render", "diff", "lint", "limits", "templates", "new", "init"),
-    "This machine": ("doctor", "completion"),
+    "This machine": ("doctor", "service", "completion"),
 }
 
 
