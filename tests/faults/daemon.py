@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from waiting import command_line, descendants, kill, lives, processes, state, until
 
@@ -56,10 +55,10 @@ class PrivateDaemon:
 
     def _make_space(self) -> subprocess.Popen[bytes]:
         """The namespaces, held by a process that does nothing."""
+        leash = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--propagation", "slave"]
         script = "ip link set lo up && echo ready && exec sleep infinity"
         space = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--propagation", "slave"]
-            + ["sh", "-c", script],
+            [*leash, "sh", "-c", script],
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
@@ -207,9 +206,3 @@ class PrivateDaemon:
         with suppress(OSError):
             return (self.root / "dockerd.log").read_text()[-1500:]
         return ""
-
-    def __enter__(self) -> PrivateDaemon:
-        return self.start()
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
