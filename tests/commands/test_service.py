@@ -43,7 +43,8 @@ case $1 in
     if [ -f enabled ]; then echo UnitFileState=enabled; else echo UnitFileState=disabled; fi
     if [ -f active ]; then
       printf '%s\\n' ActiveState=active SubState=running MainPID=4711 NRestarts=2 Result=success
-      printf '%s\\n' 'StatusText=watches 3 environments' 'ActiveEnterTimestamp=Tue 2026-11-24 10:39:08 UTC'
+      echo 'StatusText=watches 3 environments'
+      date -d @1795516748 '+ActiveEnterTimestamp=%a %Y-%m-%d %H:%M:%S %Z'
     else
       printf '%s\\n' ActiveState=failed SubState=failed MainPID=0 NRestarts=0 Result=watchdog
     fi
@@ -211,6 +212,7 @@ def test_a_file_of_somebody_else_is_left_alone(machine: Machine, tmp_path: Path,
         done = machine(action, "--user")
         assert done.code == 1
         assert "hint: look at it, then move it away" in done.err
+        assert ("symbolic link" in done.err) == (kind == "link")
     status = machine("status", "--user")
     assert status.code == 1
     assert "not a file that stackctl wrote" in status.out
