@@ -13,7 +13,7 @@ from stackctl.cli.views import environment_data, record_data, standing_data
 from stackctl.cli.words import NONE, cpu_words, left_words, memory_words, named, pids_words
 from stackctl.core.errors import UsageError
 from stackctl.core.records import LIVE, EnvironmentRecord
-from stackctl.core.units import show_duration
+from stackctl.core.units import show_duration, show_size
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
@@ -85,10 +85,21 @@ def _show(session: Session, view: EnvironmentView, found: Standing) -> None:
     if any(service.containers for service in view.services):
         output.table(HEADINGS, [_row(view, index) for index in range(len(view.services))])
         output.line(f"limits: {_proof(record) or 'not proven yet'}")
+        if view.peaks:
+            output.line(f"peaks: {_peaks(view)}")
     nobody = "" if found.alive else ", nobody ends an environment whose lifetime is over"
     output.line(f"supervisor: {found.words}{nobody}")
     for sentence in (*record.warnings, *(f"`{name}` is not this environment's" for name in view.strangers)):
         output.warn(sentence)
+
+
+def _peaks(view: EnvironmentView) -> str:
+    """The most that the supervisor saw each service use."""
+    return "; ".join(
+        f"{name} {peak.get('pids', NONE)} processes, {show_size(peak.get('memory', 0))}"
+        for name, peak in sorted(view.peaks.items())
+        if isinstance(peak, dict)
+    )
 
 
 def _life(view: EnvironmentView) -> str:

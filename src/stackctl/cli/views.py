@@ -19,9 +19,17 @@ def environment_data(view: EnvironmentView) -> dict[str, Any]:
     return {
         **record_data(view.record, view.left),
         "healthy": view.healthy,
-        "services": {service.name: service_data(service) for service in view.services},
+        "services": {
+            service.name: {**service_data(service), "peak": _peak(view, service.name)}
+            for service in view.services
+        },
         "strangers": list(view.strangers),
     }
+
+
+def _peak(view: EnvironmentView, service: str) -> dict[str, int | None]:
+    found = view.peaks.get(service, {})
+    return {"pids": found.get("pids"), "memory_bytes": found.get("memory")}
 
 
 def record_data(record: EnvironmentRecord, left: float) -> dict[str, Any]:
@@ -39,7 +47,15 @@ def record_data(record: EnvironmentRecord, left: float) -> dict[str, Any]:
         "lifetime_seconds": record.lifetime,
         "left_seconds": round(left, 1),
         "limits_verified": record.verified,
-        "ended": {"reason": record.ending.reason, "at": record.ending.at} if record.ending else None,
+        "ended": {
+            "reason": record.ending.reason,
+            "at": record.ending.at,
+            "incident": record.ending.incident or None,
+        }
+        if record.ending
+        else None,
+        "restarts": {service: len(times) for service, times in record.restarts.items()},
+        "halted": list(record.halted),
         "warnings": list(record.warnings),
     }
 

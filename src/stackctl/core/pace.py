@@ -58,10 +58,10 @@ def _pause(trail: Trail, measure: str, mark: int, limits: Supervision) -> float:
     if value is None:
         return limits.interval
     nearness = min(max(value / mark - _NEAR, 0.0) / (1.0 - _NEAR), 1.0)
-    pause = limits.interval - (limits.interval - limits.least_interval) * nearness
+    pause: float = limits.interval - (limits.interval - limits.least_interval) * nearness
     before = trail.readings[-2] if len(trail.readings) > 1 else None
     earlier = getattr(before, measure) if before is not None else None
     if before is None or earlier is None or earlier >= value or last.at <= before.at:
         return pause
-    growth = (value - earlier) / (last.at - before.at)
+    growth: float = (value - earlier) / (last.at - before.at)
     return min(pause, max(0.0, (mark - value) / growth * _HALFWAY))

@@ -193,10 +193,7 @@ def _end(case: _Case) -> tuple[str, ...]:
     action = case.action
     aim = Aim(phase=action.phase, reason=action.reason, incident=case.incident, first=action.container)
     result = end(case.context, case.scene, case.command, aim)
-    return (
-        "its containers were told to end, and killed after their grace",
-        removed_words(result.containers, result.networks),
-    )
+    return (removed_words(result.containers, result.networks),)
 
 
 def _adopt(case: _Case) -> tuple[str, ...]:
@@ -247,7 +244,7 @@ def removed_words(containers: int, networks: int) -> str:
         f"{count} {word}{'' if count == 1 else 's'}"
         for count, word in ((containers, "container"), (networks, "network"))
     )
-    return f"{what} removed, data kept"
+    return f"{what} ended and removed, data kept"
 
 
 _ACTS: Mapping[str, Callable[[_Case], tuple[str, ...]]] = {

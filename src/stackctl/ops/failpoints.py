@@ -209,6 +209,7 @@ class SteppedStore:
         self.read = store.read
         self.records = store.records
         self.recall = store.recall
+        self.deployment = store.deployment
         self.unreadable = store.unreadable
         self.lease = store.lease
         self.lease_alive = store.lease_alive

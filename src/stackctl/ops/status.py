@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.convergence import standings
 from stackctl.core.errors import StateError
@@ -56,6 +56,7 @@ class EnvironmentView:
     Args:
         left: Seconds of its lifetime that are left; negative when it is over.
         healthy: True when it runs and every service stands as it should.
+        peaks: Service -> the most that the supervisor saw it use: pids, memory in bytes.
     """
 
     record: EnvironmentRecord
@@ -63,6 +64,7 @@ class EnvironmentView:
     left: float
     healthy: bool
     strangers: tuple[str, ...] = ()
+    peaks: Mapping[str, Any] = field(default_factory=dict)
 
 
 def status(context: Context, project: str) -> EnvironmentView:
@@ -111,6 +113,7 @@ def view_of(
         left=time_left(context.clock, record),
         healthy=record.phase == "running" and all(state.standing == "ready" for state in states),
         strangers=strangers,
+        peaks=context.store.peaks(record.project),
     )
 
 

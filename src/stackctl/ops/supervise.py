@@ -194,13 +194,14 @@ class Supervisor:
             for watch in self._watches.values():
                 watch.relist_soon()
             if outcome.result != "busy":
+                about = {"incident": outcome.incident} if outcome.incident else {}
                 self.log.write(
                     outcome.result,
                     project=action.project,
                     rule=action.rule,
                     words=outcome.words,
-                    incident=outcome.incident,
                     seconds=round(outcome.took, 2),
+                    **about,
                 )
 
     def _hush(self, action: Action, seconds: float) -> None:
