@@ -212,7 +212,7 @@ def test_a_file_of_somebody_else_is_left_alone(machine: Machine, tmp_path: Path,
         done = machine(action, "--user")
         assert done.code == 1
         assert "hint: look at it, then move it away" in done.err
-        assert ("symbolic link" in done.err) == (kind == "link")
+        assert ("is a symbolic link" in done.err) == (kind == "link")
     status = machine("status", "--user")
     assert status.code == 1
     assert "not a file that stackctl wrote" in status.out
