@@ -54,14 +54,14 @@ def _pause_for(one: Watched, limits: Supervision) -> float:
 
 def _pause(trail: Trail, measure: str, mark: int, limits: Supervision) -> float:
     last = trail.readings[-1]
-    value = getattr(last, measure)
+    value: int | None = getattr(last, measure)
     if value is None:
         return limits.interval
     nearness = min(max(value / mark - _NEAR, 0.0) / (1.0 - _NEAR), 1.0)
-    pause: float = limits.interval - (limits.interval - limits.least_interval) * nearness
+    pause = limits.interval - (limits.interval - limits.least_interval) * nearness
     before = trail.readings[-2] if len(trail.readings) > 1 else None
-    earlier = getattr(before, measure) if before is not None else None
+    earlier: int | None = getattr(before, measure) if before is not None else None
     if before is None or earlier is None or earlier >= value or last.at <= before.at:
         return pause
-    growth: float = (value - earlier) / (last.at - before.at)
+    growth = (value - earlier) / (last.at - before.at)
     return min(pause, max(0.0, (mark - value) / growth * _HALFWAY))
