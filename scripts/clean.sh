@@ -8,7 +8,7 @@ usage() {
   cat <<'USAGE'
 usage: scripts/clean.sh [--help]
 
-Takes the demo's environment down (its data stays), then removes the virtual environments that
+Takes the demo's environment down (its data stays), ends a supervisor that was started from here, then removes the virtual environments that
 scripts/venv.sh made here, .cache, build, dist and Python's compiled files. Says how to remove the rest.
 USAGE
 }
@@ -29,6 +29,19 @@ take_demo_down() {
     echo 'hint: see: .venv/bin/stackctl status hello' >&2
     exit 1
   }
+}
+
+# A supervisor that was started from here would go on with a package that is gone. What it watches runs on,
+# and the next `up` of any checkout starts another.
+stop_supervisor() {
+  [ -x .venv/bin/stackctl ] || return 0
+  pid=$(.venv/bin/stackctl supervise --status --json 2>/dev/null | .venv/bin/python -c '
+import json, sys
+print(json.load(sys.stdin)["data"]["pid"] or "")' 2>/dev/null) || pid=''
+  [ -n "$pid" ] || return 0
+  if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$(pwd -P)/.venv/"; then
+    .venv/bin/stackctl supervise --stop || :
+  fi
 }
 
 remove_environments() {
@@ -73,6 +86,7 @@ main() {
   esac
   cd "$root"
   take_demo_down
+  stop_supervisor
   remove_environments
   remove_rest
   say_what_stays

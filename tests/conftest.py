@@ -26,6 +26,10 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+# Commands that tests run start no supervisor behind their backs; a test that wants one starts and ends it.
+os.environ.setdefault("STACKCTL_SUPERVISOR", "manual")
+
+
 def engine_left_out() -> bool:
     """True where the environment says out loud that the tests on the engine are not to run."""
     choice = os.environ.get("STACKCTL_TEST_ENGINE", "")

@@ -82,7 +82,6 @@ class Cli:
         own = {
             "STACKCTL_HOME": str(self.home),
             "XDG_CONFIG_HOME": str(self.home.parent / "config"),
-            "STACKCTL_SUPERVISOR": "manual",  # a test that wants one starts it, and ends it
         }
         return {**os.environ, **own, **env}
 
