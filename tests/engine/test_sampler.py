@@ -62,7 +62,7 @@ def test_a_file_read_twice_never_shows_in_the_working_set(watching: DockerEngine
     _wait_for_log(watching, container, "written")
     one = _one(watching, container)
     before = _until(watching, one, lambda reading: (reading.memory or 1 << 40) < 32 * MEBIBYTE)
-    subprocess.run(["docker", "exec", container, "touch", "/go"], check=True)
+    subprocess.run(["docker", "exec", container, "touch", "/go"], check=True, timeout=60)
     highest = 0
     while "read" not in watching.log_tail(container, 5).split():
         highest = max(highest, _sample(watching, one).memory or 0)
@@ -103,10 +103,12 @@ def test_a_child_that_the_kernel_ended_for_memory_is_counted(watching: DockerEng
 
 
 def test_forks_that_the_kernel_refused_are_counted(watching: DockerEngine, start: Start) -> None:
-    fork = "sleep 1; sh -c 'for n in $(seq 60); do sleep 300 & done'; exec sleep 300"
+    wait = "while [ ! -e /go ]; do sleep 0.1; done"
+    fork = f"{wait}; sh -c 'for n in $(seq 60); do sleep 300 & done'; exec sleep 300"
     container = start("sh", "-c", fork, options=["--pids-limit", "20"])
     one = _one(watching, container)
     assert _sample(watching, one).pids_refused == 0
+    subprocess.run(["docker", "exec", container, "touch", "/go"], check=True, timeout=60)
     reading = _until(watching, one, lambda reading: (reading.pids_refused or 0) > 0)
     assert reading.pids is not None
     assert reading.pids <= 20
