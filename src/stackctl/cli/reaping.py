@@ -51,6 +51,7 @@ def reap_command(session: Session, name: str | None, dry_run: bool, force: bool)
             "planned": [action_data(one) for one in reaped.planned],
             "kept": [stray_data(one) for one in reaped.strays],
             "reports": [action_data(one) for one in reaped.reports],
+            "elsewhere": {one.project: one.engine_host for one in reaped.elsewhere},
             "volumes": list(reaped.volumes),
         },
         ok=not reaped.failed,
@@ -69,6 +70,11 @@ def _show(session: Session, reaped: Reaped) -> None:
             output.line(f"{report.project}: {report.reason}")
     for stray in reaped.strays:
         output.line(f"{stray.project}: {stray.kind} {stray.name} is kept: {stray.why}")
+    for record in reaped.elsewhere:
+        output.line(f"{record.project}: is kept: it was made on another engine, at {record.engine_host}")
+        output.note(
+            f"if that engine is gone for good, `stackctl reap --force {record.project}` records it as lost"
+        )
     for project in sorted({stray.project for stray in reaped.strays}):
         output.note(
             f"`stackctl adopt {project}` takes it on, `stackctl reap --force {project}` ends it, data kept"
@@ -80,8 +86,10 @@ def _show(session: Session, reaped: Reaped) -> None:
 
 
 def _force(session: Session, project: str, dry: bool) -> int:
-    from stackctl.ops.unmanaged import end_unmanaged, unmanaged
+    from stackctl.ops.unmanaged import end_unmanaged, made_elsewhere, unmanaged
 
+    if made_elsewhere(session.context, project):
+        return _lose(session, project, dry)
     if dry:
         _, found, left = unmanaged(session.context, project)
         containers, networks = len(found), len(left)
@@ -91,6 +99,16 @@ def _force(session: Session, project: str, dry: bool) -> int:
     session.output.result({"project": project, "containers": containers, "networks": networks, "dry": dry})
     what = f"{plural(containers, 'container')} and {plural(networks, 'network')}"
     session.output.line(f"{project}: {what} {'would be ' if dry else ''}removed, data kept")
+    return 0
+
+
+def _lose(session: Session, project: str, dry: bool) -> int:
+    from stackctl.ops.unmanaged import lose_elsewhere
+
+    if not dry:
+        lose_elsewhere(session.context, project, command=session.command("reap --force", project))
+    session.output.result({"project": project, "containers": 0, "networks": 0, "dry": dry})
+    session.output.line(f"{project}: {'would be ' if dry else ''}recorded as lost with its engine, data kept")
     return 0
 
 

@@ -104,6 +104,8 @@ def _once(session: Session, supervisor: Supervisor) -> int:
     _, _, plan = supervisor.tick()
     supervisor.finish(patience=120.0)
     blind = supervisor.blind
+    if "" in blind:
+        session.engine.facts()  # says better than we could why it cannot be asked
     acts = [action_data(one) for one in plan.acts] if plan else []
     reports = [action_data(one) for one in plan.reports] if plan else []
     session.output.result({"acts": acts, "reports": reports, "blind": list(blind)}, ok=not blind)
@@ -138,4 +140,6 @@ def _stop(session: Session) -> int:
     session.output.line(
         f"the supervisor (pid {pid}) has left; what it watched runs on" if pid else "none runs"
     )
+    if pid:
+        session.output.note("the next `stackctl up` starts another; an installed service does so at once")
     return 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stackctl import __version__
-from stackctl.core.errors import StackctlError
+from stackctl.core.errors import StackctlError, TimedOut
 from stackctl.core.heartbeat import Heartbeat, version_key
 from stackctl.core.labels import PREFIX
 from stackctl.core.records import LIVE
@@ -213,13 +213,23 @@ def ensure(session: Session) -> None:
         return
     try:
         found = standing(session.store, session.clock)
-        if found.alive and not _older(found):
+        if found.alive and not _older(found) and not found.stale:
             return
         if found.alive:
-            leave(session.store, session.clock, _terminate, patience=HANDOVER)
+            _replace(session, found)
         _start(session)
     except (StackctlError, OSError) as error:
         session.output.warn(f"no supervisor could be started: {error}")
+
+
+def _replace(session: Session, found: Standing) -> None:
+    """Make an older or a hung supervisor leave; one that hangs is killed, since it remembers nothing."""
+    try:
+        leave(session.store, session.clock, _terminate, patience=1.0 if found.stale else HANDOVER)
+    except TimedOut:
+        if not found.stale:
+            raise
+        leave(session.store, session.clock, _kill, patience=HANDOVER)
 
 
 def _older(found: Standing) -> bool:
@@ -232,11 +242,16 @@ def _terminate(pid: int) -> None:
     os.kill(pid, signal.SIGTERM)
 
 
+def _kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
 def _start(session: Session) -> None:
     from stackctl.engine.detached import start
 
     argv = [sys.executable, "-m", "stackctl", "--home", str(session.store.home)]
-    start([*argv, "supervise", "--background"], os.environ)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("STACKCTL_FAILPOINT")}
+    start([*argv, "supervise", "--background"], environ)
 
 
 def stop(session: Session, patience: float) -> int:

@@ -14,6 +14,7 @@ from stackctl.ops.watch import Watch
 
 if TYPE_CHECKING:
     from stackctl.core.actions import Action
+    from stackctl.core.records import EnvironmentRecord
     from stackctl.core.supervision import Supervision
     from stackctl.core.world import Stray
     from stackctl.ops.context import Context
@@ -31,6 +32,7 @@ class Reaped:
         planned: What would be done, for a dry run.
         reports: What was seen and left alone.
         strays: Objects that nothing vouches for, kept.
+        elsewhere: Environments that are up on another engine, which was not looked at.
         volumes: Names of volumes of environments that do not run; they are never removed.
     """
 
@@ -39,6 +41,7 @@ class Reaped:
     planned: tuple[Action, ...] = ()
     reports: tuple[Action, ...] = ()
     strays: tuple[Stray, ...] = ()
+    elsewhere: tuple[EnvironmentRecord, ...] = ()
     volumes: tuple[str, ...] = ()
 
     @property
@@ -77,6 +80,9 @@ def reap(
                 planned=tuple(acts),
                 reports=plan.reports,
                 strays=world.strays,
+                elsewhere=tuple(
+                    one.record for one in world.environments if not one.here and one.record.phase in LIVE
+                ),
                 volumes=_volumes(context),
             )
         for action in acts:

@@ -188,12 +188,12 @@ class Supervisor:
             action = outcome.action
             self._busy.pop(action.project, None)
             quiet = {"recovered": 0.0, "busy": BUSY_QUIET}.get(outcome.result, self.limits.cooldown)
-            if outcome.result == "done" and action.kind in ("restart", "adopt", "lose", "remove"):
-                quiet = 0.0
+            if outcome.result == "done" and action.kind != "halt":
+                quiet = 0.0  # what is there now was made since, and may be in need of the next act
             self._hush(action, quiet)
             for watch in self._watches.values():
                 watch.relist_soon()
-            if outcome.result != "busy":
+            if outcome.result != "busy" or not self._told_busy(action):
                 about = {"incident": outcome.incident} if outcome.incident else {}
                 self.log.write(
                     outcome.result,
@@ -203,6 +203,13 @@ class Supervisor:
                     seconds=round(outcome.took, 2),
                     **about,
                 )
+
+    def _told_busy(self, action: Action) -> bool:
+        """Whether it was said lately that somebody else works on it; from now on it was."""
+        key, now = f"{action.project}//busy", self._watches[""].context.clock.now().boottime
+        told = self._quiet.get(key, 0.0) > now
+        self._quiet[key] = now + self.limits.report_again
+        return told
 
     def _hush(self, action: Action, seconds: float) -> None:
         self._quiet[action.key] = self._watches[""].context.clock.now().boottime + seconds

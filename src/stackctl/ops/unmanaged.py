@@ -9,9 +9,9 @@ from stackctl.core.dotenv import read_dotenv
 from stackctl.core.errors import EngineRefused, StateError, UnknownName
 from stackctl.core.labels import PREFIX, Stamp, read_stamp
 from stackctl.core.limits import DEFAULT, DEFAULT_WATCHDOG
-from stackctl.core.records import EnvironmentRecord, ServiceRecord
+from stackctl.core.records import LIVE, EnvironmentRecord, ServiceRecord
 from stackctl.ops.looking import verified
-from stackctl.ops.recording import deadline, ids_by_service, thresholds
+from stackctl.ops.recording import deadline, ended, ids_by_service, thresholds
 from stackctl.ops.taking_down import take_down
 
 if TYPE_CHECKING:
@@ -67,6 +67,30 @@ def end_unmanaged(context: Context, project: str, *, command: str) -> tuple[int,
         _, containers, networks = unmanaged(context, project)
         take_down(context, containers, networks)
     return len(containers), len(networks)
+
+
+def made_elsewhere(context: Context, project: str) -> bool:
+    """Whether an environment is recorded as up on another engine than the one that answers."""
+    record = _record(context, project)
+    return record is not None and record.phase in LIVE and record.engine != context.engine.facts().id
+
+
+def lose_elsewhere(context: Context, project: str, *, command: str) -> EnvironmentRecord:
+    """Record as lost what was made on an engine that is gone for good; its data stays.
+
+    Raises:
+        UnknownName: There is no such environment.
+        StateError: It is this engine's, so that it can be ended as usual.
+    """
+    with context.store.lock(project, command=command):
+        record = context.store.read(project)
+        if record is None:
+            raise UnknownName(f"nothing is remembered of `{project}`")
+        if not made_elsewhere(context, project):
+            raise StateError(f"`{project}` is this engine's", hint=f"`stackctl down {project}` ends it")
+        return ended(
+            context, record, "lost", f"its engine at {record.engine_host} is gone, as was said by hand"
+        )
 
 
 def adopt(context: Context, project: str, *, lifetime: float, root: str, command: str) -> EnvironmentRecord:
