@@ -31,6 +31,10 @@ test-core: ## Only the tests that need no Docker engine
 test-slow: ## The tests marked slow
 	@scripts/test.sh slow
 
+.PHONY: vm
+vm: ## The tests in a guest machine: cgroup v2, systemd, reboots and power cuts
+	@scripts/test.sh vm
+
 .PHONY: lint
 lint: ## Style, types, layers, shell scripts, generated docs; changes nothing
 	@scripts/lint.sh

@@ -12,15 +12,16 @@ timings=''
 
 usage() {
   cat <<'USAGE'
-usage: scripts/test.sh core | all | slow | --help
+usage: scripts/test.sh core | all | slow | vm | --help
 
   core  the tests that need no Docker engine, on the default Python
   all   core, then those on the real engine, then core on every other supported Python found
-  slow  the tests marked slow
+  slow  the tests marked slow, those in the guest machine with them
+  vm    the tests in the guest machine alone (scripts/vm.sh)
 
-Makes .venv-dev (and .venv-3.X for each further Python); all and slow also make sure of the engine
-(scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none leaves the
-engine and its tests out, and says how many were not run. TEST_WORKERS=N: processes at once (2).
+Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also make sure of
+the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
+leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (2).
 USAGE
 }
 
@@ -115,7 +116,16 @@ slow() {
   if [ "$status" -eq 5 ]; then
     say 'there are no slow tests'
   else
-    pytest 'slow' .venv-dev/bin/python -m slow
+    pytest 'slow' .venv-dev/bin/python -m 'slow and not vm'
+  fi
+}
+
+# One guest serves them all, and says on the way how it fares
+vm() {
+  if ! wants_engine; then
+    timed 'not run: the tests in the guest machine' .venv-dev/bin/python -m pytest -q -m vm --collect-only tests/vm || :
+  elif timed 'the disk of the guest machine' scripts/vm.sh; then
+    timed 'in the guest machine' .venv-dev/bin/python -m pytest -v -s -m vm --durations 10 tests/vm </dev/null || :
   fi
 }
 
@@ -130,7 +140,8 @@ main() {
   case $suite in
     core) set_up && core .venv-dev/bin/python ;;
     all) set_up && core .venv-dev/bin/python && engine && other_pythons ;;
-    slow) set_up && systemd_analyze && slow ;;
+    slow) set_up && systemd_analyze && slow && vm ;;
+    vm) set_up && vm ;;
     -h | --help)
       usage
       exit 0
