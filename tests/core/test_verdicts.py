@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from worlds import MIB, NOW, container, lease, quiet, readings, service, watched, world
 
 from stackctl.core.actions import Action, Plan
-from stackctl.core.facts import HostMemory, Network, Reading
+from stackctl.core.facts import Event, HostMemory, Network, Reading
 from stackctl.core.marks import held_over
 from stackctl.core.pace import next_look
+from stackctl.core.recovery import asked_to_end
 from stackctl.core.supervision import Supervision
 from stackctl.core.verdicts import REAPING, RULES, decide, still
 from stackctl.core.world import Stray, Trail, Watched
@@ -340,6 +341,25 @@ def test_a_policy_with_fewer_tries_is_kept() -> None:
 def test_never_after_a_stop_by_hand_or_a_violation() -> None:
     nothing(crashed(by_hand=frozenset({"web-1"})))
     nothing(crashed(halted=("web",)))
+
+
+@pytest.mark.parametrize(
+    ("action", "signal", "stop_signal", "asked"),
+    [
+        ("kill", "15", "", True),
+        ("kill", "SIGKILL", "", True),
+        ("kill", "", "", True),
+        ("kill", "SIGHUP", "", False),
+        ("kill", "1", "", False),
+        ("kill", "10", "SIGUSR1", False),
+        ("kill", "SIGUSR1", "SIGUSR1", True),
+        ("die", "15", "", False),
+        ("oom", "", "", False),
+    ],
+)
+def test_what_counts_as_a_stop_by_hand(action: str, signal: str, stop_signal: str, asked: bool) -> None:
+    event = Event(at=1.0, kind="container", action=action, id="c", signal=signal)
+    assert asked_to_end(event, stop_signal) is asked
 
 
 def test_a_running_service_is_never_restarted() -> None:

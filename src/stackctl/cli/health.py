@@ -85,7 +85,7 @@ def _supervisor(session: Session, home: Path) -> Supervisor | None:
         return None
     try:
         found = standing(session.store, session.clock)
-        return Supervisor(found.alive, found.words, sound=found.sound, automatic=automatic(session))
+        return Supervisor(found.alive, found.words, sound=not found.stale, automatic=automatic(session))
     except StackctlError:
         return None  # the checks of the state directory and the configuration say why
 

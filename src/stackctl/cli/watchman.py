@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from stackctl.cli.session import Session
+    from stackctl.core.deployment import Instant
     from stackctl.core.heartbeat import Standing
     from stackctl.core.world import World
     from stackctl.ops.context import Context
@@ -62,6 +63,10 @@ class Watchman:
     _since: float = field(default_factory=time.time)
     _idle_since: float | None = None
     _beaten: float = float("-inf")
+    _seen: Instant = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._seen = self.session.clock.now()
 
     def watch(self) -> int:
         """Hold the supervisor's lock and watch; the exit code.
@@ -120,14 +125,16 @@ class Watchman:
         if now.boottime - self._beaten < 1.0:
             return
         self._beaten = now.boottime
+        good = not self.supervisor.frozen
+        self._seen = now if good else self._seen
         live = [one for world in worlds for one in world.environments if one.record.phase in LIVE]
         beat = Heartbeat(
             version=__version__,
             pid=os.getpid(),
             since=self._since,
-            wall=now.wall,
-            boottime=now.boottime,
-            boot=now.boot,
+            wall=self._seen.wall,
+            boottime=self._seen.boottime,
+            boot=self._seen.boot,
             interval=pause,
             background=self.background,
             environments=len(live),
@@ -137,7 +144,8 @@ class Watchman:
         with suppress(StackctlError):  # a full disk must not end the watch; the age of the beat tells of it
             self.session.store.beat(beat.plain())
         self.notifier.status(f"watches {len(live)} environments, {beat.containers} containers")
-        self.notifier.beat()
+        if good:
+            self.notifier.beat()
 
     def _has_nothing_to_do(self, worlds: tuple[World, ...]) -> bool:
         """Whether one in the background may leave; never while an engine cannot be asked."""

@@ -86,13 +86,19 @@ class Standing:
 
     @property
     def stale(self) -> bool:
-        """Whether it lives and has had no good look for too long; one that has only begun has none yet."""
-        return self.alive and self.beat is not None and self._own_beat() and self.age > STALE
+        """Whether it lives and has had no good look for too long, and not because an engine is silent.
+
+        One that has only begun has none yet.
+        """
+        if self.beat is None or self.beat.blind:
+            return False
+        return self.alive and self._own_beat() and self.age > STALE
 
     @property
     def sound(self) -> bool:
-        """Whether it watches."""
-        return self.alive and not self.stale
+        """Whether it watches: it lives, looks, and its engines answer."""
+        blind = self.beat is not None and self._own_beat() and bool(self.beat.blind)
+        return self.alive and not self.stale and not blind
 
     def _own_beat(self) -> bool:
         return self.holder is None or self.beat is None or self.holder.pid in (0, self.beat.pid)

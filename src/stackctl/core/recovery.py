@@ -13,10 +13,23 @@ from stackctl.core.world import Watched, World, readable
 
 if TYPE_CHECKING:
     from stackctl.core.actions import ActionKind
+    from stackctl.core.facts import Event
     from stackctl.core.records import EnvironmentRecord, Phase
     from stackctl.core.supervision import Supervision
 
 RESTARTABLE = ("always", "unless-stopped", "on-failure")
+
+
+ENDING_SIGNALS = frozenset({"2", "3", "6", "9", "15", "INT", "QUIT", "ABRT", "KILL", "TERM"})
+"""Signals that end a process unless it says otherwise, as docker writes them; HUP is how many reload."""
+
+
+def asked_to_end(event: Event, stop_signal: str) -> bool:
+    """Whether somebody asked docker to end a container, and not just to tell it something."""
+    if event.action != "kill":
+        return False
+    signal = event.signal.upper().removeprefix("SIG")
+    return not signal or signal in ENDING_SIGNALS or signal == stop_signal.upper().removeprefix("SIG")
 
 
 def abandoned(world: World, limits: Supervision) -> Iterator[Action]:

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stackctl.core.errors import StackctlError
+from stackctl.core.errors import StackctlError, TimedOut
 from stackctl.core.pace import next_look
 from stackctl.core.records import LIVE
 from stackctl.core.verdicts import decide
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 BUSY_QUIET = 2.0
 """Seconds until an environment that another command works on is tried again."""
+LONGEST_BLIND = 30.0
+"""Seconds at most until an engine that could not be asked is asked again."""
 PEAKS_EVERY = 10.0
 ENDING = 15.0
 """Seconds that acts which are under way get when the supervisor is told to leave."""
@@ -37,6 +39,15 @@ class Log(Protocol):
     """Who is told of each decision."""
 
     def write(self, event: str, /, **fields: Any) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Blindness:
+    """How often an engine could not be asked in a row, and until when it is not asked again."""
+
+    times: int
+    until: float
+    frozen: bool
 
 
 @dataclass(kw_only=True)
@@ -60,7 +71,7 @@ class Supervisor:
     _watches: dict[str, Watch] = field(default_factory=dict)
     _quiet: dict[str, float] = field(default_factory=dict)
     _busy: dict[str, Action] = field(default_factory=dict)
-    _blind: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _blind: dict[str, _Blindness] = field(default_factory=dict)
     _outcomes: SimpleQueue[Outcome] = field(default_factory=SimpleQueue)
     _peaks_at: float = 0.0
 
@@ -71,6 +82,11 @@ class Supervisor:
     def watches(self) -> Mapping[str, Watch]:
         """The engines that are watched, by address; "" is the usual one."""
         return self._watches
+
+    @property
+    def frozen(self) -> bool:
+        """Whether an engine accepts questions and never answers: such a look is no good one."""
+        return any(one.frozen for one in self._blind.values())
 
     @property
     def blind(self) -> tuple[str, ...]:
@@ -91,7 +107,7 @@ class Supervisor:
         self._find_engines(survey.records)
         worlds, pauses, plan = [], [], None
         for host, watch in list(self._watches.items()):
-            if self._blind.get(host, (0, 0.0))[1] > now:
+            if host in self._blind and self._blind[host].until > now:
                 continue
             try:
                 world = watch.look(survey, busy=frozenset(self._busy), quiet=self._quiet)
@@ -132,9 +148,10 @@ class Supervisor:
                 self.log.write("engine", host=host, words=f"`{record.project}` was made there")
 
     def _cannot_see(self, host: str, error: StackctlError, now: float) -> None:
-        times = self._blind.get(host, (0, 0.0))[0] + 1
+        times = self._blind[host].times + 1 if host in self._blind else 1
         self._watches[host].forget_connection()
-        self._blind[host] = (times, now + min(2.0 ** min(times, 5), 30.0))
+        until = now + min(2.0 ** min(times, 5), LONGEST_BLIND)
+        self._blind[host] = _Blindness(times=times, until=until, frozen=isinstance(error, TimedOut))
         if times in (1, self.limits.blind_after):
             words = "nothing is deleted, and it is asked again"
             self.log.write("blind", host=host, reason=str(error), times=times, words=words)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from stackctl.core.facts import ENDED
 from stackctl.core.labels import PREFIX, read_stamp
 from stackctl.core.records import LIVE
-from stackctl.core.recovery import RESTARTABLE
+from stackctl.core.recovery import RESTARTABLE, asked_to_end
 from stackctl.core.world import Owner, Stray, Trail, Watched, World
 from stackctl.ops.looking import verified
 
@@ -44,6 +44,7 @@ class Watch:
         self._trails: dict[str, Trail] = {}
         self._hands: dict[tuple[str, float], bool] = {}
         self._dirty: set[str] = set()
+        self._asked: dict[str, float] = {}
         self._listed = self._listed_all = self._sampled = float("-inf")
         self._known: tuple[EnvironmentRecord, ...] = ()
         self._groups: dict[str, tuple[list[Container], list[Network]]] = {}
@@ -56,6 +57,8 @@ class Watch:
         for event in events:
             self._dirty.add(event.id)
             self._listed = float("-inf")
+            if asked_to_end(event, ""):
+                self._asked[event.id] = event.at
 
     def relist_soon(self) -> None:
         """Forget when the last listing was."""
@@ -154,7 +157,16 @@ class Watch:
             if asked is None or asked.restart.partition(":")[0] not in RESTARTABLE:
                 continue
             key = (one.id, one.finished)
-            self._hands[key] = before[key] if key in before else stopped_by_hand(self.context, one)
+            self._hands[key] = before[key] if key in before else self._by_hand(one)
+        there = {one.id for one in self._containers}
+        self._asked = {one: at for one, at in self._asked.items() if one in there}
+
+    def _by_hand(self, container: Container) -> bool:
+        """Whether somebody ended a container: as was heard when it happened, else as docker remembers."""
+        heard = self._asked.get(container.id, 0.0)
+        if container.started <= heard <= container.finished + HAND:
+            return True
+        return stopped_by_hand(self.context, container)
 
     def _sample(self, now: float, records: tuple[EnvironmentRecord, ...]) -> None:
         interval = 0.0 if self.facts and self.facts.local else self._limits.remote_interval
@@ -239,13 +251,15 @@ def owner(context: Context, record: EnvironmentRecord) -> Owner:
 def stopped_by_hand(context: Context, container: Container) -> bool:
     """Whether somebody asked docker to stop or kill a container that has ended, as far as docker remembers.
 
-    Docker says `kill` before `die` for what it was asked to do, and `die` alone for what ended by itself.
+    Docker says `kill` before `die` for what it was asked to do, and `die` alone for what ended by itself. Its
+    memory is short, so that what was heard when it happened counts first.
     """
     events = context.engine.past_events(container.id, container.finished - 60.0, container.finished + HAND)
     ended = [event.at for event in events if event.action == "die"]
     last = max(ended, default=container.finished)
     start = max((event.at for event in events if event.action == "start"), default=0.0)
-    return any(event.action == "kill" and start <= event.at <= last + HAND for event in events)
+    asked = [event.at for event in events if asked_to_end(event, container.stop_signal)]
+    return any(start <= at <= last + HAND for at in asked)
 
 
 def with_reading(trail: Trail | None, reading: Reading | None, keep: float) -> Trail:
