@@ -106,8 +106,8 @@ def _once(session: Session, supervisor: Supervisor) -> int:
     blind = supervisor.blind
     if "" in blind:
         session.engine.facts()  # says better than we could why it cannot be asked
-    acts = [action_data(one) for one in plan.acts] if plan else []
-    reports = [action_data(one) for one in plan.reports] if plan else []
+    acts = [action_data(one) for one in plan.acts]
+    reports = [action_data(one) for one in plan.reports]
     session.output.result({"acts": acts, "reports": reports, "blind": list(blind)}, ok=not blind)
     if not acts and not reports and not blind:
         session.output.note("nothing to do")

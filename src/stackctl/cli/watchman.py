@@ -38,7 +38,7 @@ REOPEN = 5.0
 HANDOVER = 10.0
 """Seconds that an older supervisor gets to leave before its successor gives up."""
 HOOK_SECONDS = 10.0
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds that the engine gets to answer; while it does not, readings go on and nobody is ended."""
 
 

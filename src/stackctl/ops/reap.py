@@ -68,31 +68,34 @@ def reap(
     outcomes: list[Outcome] = []
     tried: set[tuple[str, str]] = set()
     watch = Watch(context, limits)
-    for number in range(1, PASSES + 1):
+    passes = 0
+    while passes < PASSES:
+        passes += 1
         watch.relist_soon()
         world = watch.look(context.store.recall())
         plan = decide(world, limits, REAPING)
-        acts = [one for one in plan.acts if (one.project, one.rule) not in tried]
+        acts = tuple(one for one in plan.acts if (one.project, one.rule) not in tried)
         if dry or not acts:
-            return Reaped(
-                passes=number,
-                outcomes=tuple(outcomes),
-                planned=tuple(acts),
-                reports=plan.reports,
-                strays=world.strays,
-                elsewhere=tuple(
-                    one.record for one in world.environments if not one.here and one.record.phase in LIVE
-                ),
-                volumes=_volumes(context),
-            )
+            break
         for action in acts:
             tried.add((action.project, action.rule))
             context.progress.step(f"{action.project}: {action.reason}")
             trails = watch.all_trails()
-            outcomes.append(
-                act(context, action, limits, trails=trails, rules=REAPING, told=told, command=command)
-            )
-    return Reaped(passes=PASSES, outcomes=tuple(outcomes), volumes=_volumes(context))
+            outcome = act(context, action, limits, trails=trails, rules=REAPING, told=told, command=command)
+            outcomes.append(outcome)
+    return Reaped(
+        passes=passes,
+        outcomes=tuple(outcomes),
+        planned=acts if dry else (),
+        reports=plan.reports,
+        strays=world.strays,
+        elsewhere=tuple(one.record for one in world.environments if not one.here and _live(one.record)),
+        volumes=_volumes(context),
+    )
+
+
+def _live(record: EnvironmentRecord) -> bool:
+    return record.phase in LIVE
 
 
 def _volumes(context: Context) -> tuple[str, ...]:

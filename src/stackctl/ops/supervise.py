@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
+from stackctl.core.actions import Plan
 from stackctl.core.errors import StackctlError, TimedOut
 from stackctl.core.pace import next_look
 from stackctl.core.records import LIVE
@@ -21,7 +22,7 @@ from stackctl.ops.evidence import keep, new_incident, with_evidence
 from stackctl.ops.watch import Watch
 
 if TYPE_CHECKING:
-    from stackctl.core.actions import Action, Plan
+    from stackctl.core.actions import Action
     from stackctl.core.supervision import Supervision
     from stackctl.core.world import World
     from stackctl.ops.context import Context
@@ -93,11 +94,11 @@ class Supervisor:
         """Addresses of the engines that could not be asked when they were last tried."""
         return tuple(self._blind)
 
-    def tick(self) -> tuple[float, tuple[World, ...], Plan | None]:
+    def tick(self) -> tuple[float, tuple[World, ...], Plan]:
         """One look at everything, and what follows from it.
 
         Returns:
-            Seconds until the next look, the worlds that were seen, and the last plan.
+            Seconds until the next look, the worlds that were seen, and what was decided.
         """
         self._collect()
         context = self._watches[""].context
@@ -105,7 +106,7 @@ class Supervisor:
         now = context.clock.now().boottime
         self._quiet = {key: until for key, until in self._quiet.items() if until > now}
         self._find_engines(survey.records)
-        worlds, pauses, plan = [], [], None
+        worlds, pauses, plans = [], [], []
         for host, watch in list(self._watches.items()):
             if host in self._blind and self._blind[host].until > now:
                 continue
@@ -116,11 +117,15 @@ class Supervisor:
                 continue
             self._sees(host)
             worlds.append(world)
-            plan = decide(world, self.limits)
-            self._carry_out(host, watch, plan)
+            plans.append(decide(world, self.limits))
+            self._carry_out(host, watch, plans[-1])
             self._alarm(world)
             pauses.append(next_look(world, self.limits))
         self._keep_peaks(now)
+        plan = Plan(
+            acts=tuple(act for one in plans for act in one.acts),
+            reports=tuple(report for one in plans for report in one.reports),
+        )
         return min(pauses, default=self.limits.interval), tuple(worlds), plan
 
     def finish(self, patience: float = ENDING) -> None:
