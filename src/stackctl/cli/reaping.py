@@ -35,7 +35,7 @@ def reap_command(session: Session, name: str | None, dry_run: bool, force: bool)
         )
     if name:
         return _force(session, name, dry_run)
-    from stackctl.cli.views import action_data, outcome_data, stray_data
+    from stackctl.cli.views import outcome_data, stray_data
     from stackctl.cli.watchman import hook
     from stackctl.core.supervision import DEFAULT_SUPERVISION
     from stackctl.ops.reap import reap
@@ -48,9 +48,9 @@ def reap_command(session: Session, name: str | None, dry_run: bool, force: bool)
         {
             "passes": reaped.passes,
             "done": [outcome_data(one) for one in reaped.outcomes],
-            "planned": [action_data(one) for one in reaped.planned],
+            "planned": [one.plain() for one in reaped.planned],
             "kept": [stray_data(one) for one in reaped.strays],
-            "reports": [action_data(one) for one in reaped.reports],
+            "reports": [one.plain() for one in reaped.reports],
             "elsewhere": {one.project: one.engine_host for one in reaped.elsewhere},
             "volumes": list(reaped.volumes),
         },

@@ -99,15 +99,13 @@ def _supervisor(session: Session, limits: Supervision, log: Journal, dry: bool) 
 
 def _once(session: Session, supervisor: Supervisor) -> int:
     """One look at everything; an engine that cannot be asked is an error here."""
-    from stackctl.cli.views import action_data
-
     _, _, plan = supervisor.tick()
     supervisor.finish(patience=120.0)
     blind = supervisor.blind
     if "" in blind:
         session.engine.facts()  # says better than we could why it cannot be asked
-    acts = [action_data(one) for one in plan.acts]
-    reports = [action_data(one) for one in plan.reports]
+    acts = [one.plain() for one in plan.acts]
+    reports = [one.plain() for one in plan.reports]
     session.output.result({"acts": acts, "reports": reports, "blind": list(blind)}, ok=not blind)
     if not acts and not reports and not blind:
         session.output.note("nothing to do")

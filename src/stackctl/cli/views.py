@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stackctl.core.actions import Action
     from stackctl.core.heartbeat import Standing
     from stackctl.core.records import EnvironmentRecord
     from stackctl.core.world import Stray
@@ -91,22 +90,10 @@ def address_data(address: Address) -> dict[str, Any]:
     }
 
 
-def action_data(action: Action) -> dict[str, Any]:
-    """What the supervisor does, would do, or reports."""
-    return {
-        "project": action.project,
-        "service": action.service,
-        "rule": action.rule,
-        "action": action.kind,
-        "phase": action.phase if action.kind == "end" else "",
-        "reason": action.reason,
-    }
-
-
 def outcome_data(outcome: Outcome) -> dict[str, Any]:
     """How an act went."""
     return {
-        **action_data(outcome.action),
+        **outcome.action.plain(),
         "result": outcome.result,
         "words": outcome.words,
         "incident": outcome.incident,

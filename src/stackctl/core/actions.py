@@ -73,6 +73,17 @@ class Action:
             return f"{self.project}/{self.service}/{self.rule}"
         return self.project
 
+    def plain(self) -> dict[str, str]:
+        """As plain data, for JSON and the log."""
+        return {
+            "project": self.project,
+            "service": self.service,
+            "rule": self.rule,
+            "action": self.kind,
+            "phase": self.phase if self.kind == "end" else "",
+            "reason": self.reason,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

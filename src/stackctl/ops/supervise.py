@@ -277,14 +277,6 @@ class Supervisor:
             self.log.write("failed", words=f"peaks are not kept: {error}")
 
 
-def _words(action: Action) -> dict[str, Any]:
+def _words(action: Action) -> dict[str, str]:
     """An action as the fields of a line of the log."""
-    fields = {
-        "project": action.project,
-        "service": action.service,
-        "rule": action.rule,
-        "action": action.kind,
-        "phase": action.phase if action.kind == "end" else "",
-        "reason": action.reason,
-    }
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in action.plain().items() if value}
