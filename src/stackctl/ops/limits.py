@@ -15,9 +15,11 @@ from stackctl.core.limits import (
     effective,
     watchdog_for,
 )
-from stackctl.core.units import show_size
+from stackctl.core.units import format_size, show_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stackctl.core.records import ServiceRecord
     from stackctl.core.stack import Configuration, MachinePolicy
     from stackctl.ops.preparing import Prepared
@@ -54,7 +56,22 @@ def stack_limits(prepared: Prepared) -> list[LimitRow]:
         asked = _laid(prepared.effective[name], service, prepared)
         rows += [r for r in _rows(name, asked, prepared.watchdogs[name]) if r.name != "lifetime"]
     whole = _rows("", prepared.effective[""], Watchdog())
-    return rows + [row for row in whole if row.name == "lifetime"]
+    return rows + [row for row in whole if row.name == "lifetime"] + list(_budget(prepared))
+
+
+def _budget(prepared: Prepared) -> Iterator[LimitRow]:
+    """The marks on the sum over all services, where the stack sets them."""
+    for name, show in (("budget_pids", str), ("budget_memory", format_size)):
+        setting = prepared.stack.watchdog.get(name)
+        if setting is not None:
+            yield LimitRow(
+                service="",
+                name=name.replace("_", " "),
+                value="",
+                threshold=show(setting.value),
+                origin=setting.origin,
+                sentence=Watchdog.__dataclass_fields__[name].metadata["sentence"],
+            )
 
 
 def _laid(asked: Effective, service: ServiceRecord, prepared: Prepared) -> Effective:
