@@ -35,6 +35,12 @@ test-slow: ## The tests marked slow
 vm: ## The tests in a guest machine: cgroup v2, systemd, reboots and power cuts
 	@scripts/test.sh vm
 
+.PHONY: soak
+soak: .venv-dev ## A supervisor over environments that come, break and go, for SOAK_SECONDS (600): it stays as it is
+	@scripts/engine.sh
+	@scripts/images.sh --test
+	@SOAK_SECONDS=$${SOAK_SECONDS:-600} .venv-dev/bin/python -m pytest -s -m slow tests/soak
+
 .PHONY: lint
 lint: ## Style, types, layers, shell scripts, generated docs; changes nothing
 	@scripts/lint.sh
