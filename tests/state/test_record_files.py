@@ -109,11 +109,11 @@ def test_a_newer_record_is_refused_and_never_touched(store, record) -> None:
     path_of(store).write_bytes(newer(record))
     with pytest.raises(StateError, match="a newer stackctl wrote") as caught:
         store.read(PROJECT)
-    assert "schema 2 is newer than 1" in caught.value.message
+    assert f"schema {SCHEMA + 1} is newer than {SCHEMA}" in caught.value.message
     with pytest.raises(StateError, match="a newer stackctl wrote"):
         store.write(record)
     assert path_of(store).read_bytes() == newer(record)
-    assert store.unreadable() == ((PROJECT, "schema 2 is newer than 1"),)
+    assert store.unreadable() == ((PROJECT, f"schema {SCHEMA + 1} is newer than {SCHEMA}"),)
 
 
 def test_writing_over_a_damaged_record_sets_it_aside(store, record) -> None:
