@@ -49,7 +49,7 @@ class Watch:
         self._known: tuple[EnvironmentRecord, ...] = ()
         self._groups: dict[str, tuple[list[Container], list[Network]]] = {}
         self._strays: tuple[Stray, ...] = ()
-        self._peaks: dict[str, dict[str, dict[str, int]]] = {}
+        self._peaks: dict[str, dict[str, Mapping[str, int]]] = {}
         self._ahead = 0.0
 
     def hint(self, events: Iterable[Event]) -> None:
@@ -114,14 +114,13 @@ class Watch:
             StateError: The file system refused.
         """
         for project, (containers, _) in self._groups.items():
-            found: dict[str, dict[str, int]] = {}
-            for one in containers:
-                trail = self._trails.get(one.id)
-                if trail is not None and trail.readings:
-                    peak = found.setdefault(one.service, {"pids": 0, "memory": 0})
-                    peak["pids"] = max(peak["pids"], trail.peak_pids)
-                    peak["memory"] = max(peak["memory"], trail.peak_memory)
-            if found and found != self._peaks.get(project):
+            if project not in self._peaks:
+                self._peaks[project] = dict(self.context.store.peaks(project))
+            before = self._peaks[project]
+            found = higher(
+                before, [(c.service, self._trails[c.id]) for c in containers if c.id in self._trails]
+            )
+            if found != before:
                 self._peaks[project] = found
                 self.context.store.write_peaks(project, found)
 
@@ -183,7 +182,8 @@ class Watch:
         for one in running:
             before = self._trails.get(one.id, Trail())
             self._trails[one.id] = before.add(readings.get(one.id), keep=self._limits.trail)
-            if one.id not in readings:  # it may have ended, and be there again with another process
+            missed = self._trails[one.id].missed
+            if 0 < missed <= self._limits.blind_after:  # it may have ended, or run again as another process
                 self._dirty.add(one.id)
                 self._listed = float("-inf")
 
@@ -220,6 +220,18 @@ class Watch:
 
 def _stray(kind: Literal["container", "network"], thing: Container | Network, why: str) -> Stray:
     return Stray(kind=kind, id=thing.id, name=thing.name, project=_project(thing.labels), why=why)
+
+
+def higher(
+    before: Mapping[str, Mapping[str, int]], trails: Iterable[tuple[str, Trail]]
+) -> dict[str, Mapping[str, int]]:
+    """The peaks of an environment's services (pids, memory in bytes), raised to what their trails have."""
+    found = dict(before)
+    for service, trail in trails:
+        known = found.get(service, {})
+        pids = max(known.get("pids", 0), trail.peak_pids)
+        found[service] = {"pids": pids, "memory": max(known.get("memory", 0), trail.peak_memory)}
+    return found
 
 
 def _project(labels: Mapping[str, str]) -> str:
