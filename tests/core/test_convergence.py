@@ -76,7 +76,7 @@ def test_one_off_containers_and_strangers_do_not_count() -> None:
         ({"image": "a"}, {"image": "b"}, [container()], "recreate"),
         ({"image": "a"}, None, [container()], "remove"),
         ({"image": "a"}, {"image": "a"}, [container(state="exited", exit_code=1)], "start"),
-        ({"image": "a"}, {"image": "a"}, [container(state="exited")], "keep"),
+        ({"image": "a"}, {"image": "a"}, [container(state="exited")], "start"),
         ({"image": "a"}, {"image": "a"}, [], "create"),
     ],
 )
@@ -85,6 +85,18 @@ def test_what_up_would_do(old: Any, new: Any, there: list[Container], kind: str)
     after = {"services": {"app": new} if new else {}}
     (change,) = changes(before, after, tuple(there), {"app": asked()})
     assert change.kind == kind
+
+
+def test_what_ended_well_is_kept_beside_what_runs_and_started_when_nothing_does() -> None:
+    document = {"services": {"app": {}, "job": {}, "migrate": {}}}
+    services = {"app": asked(), "job": asked(), "migrate": asked(one_shot=True)}
+    ended = (container("job", state="exited"), container("migrate", state="exited"))
+
+    beside = changes(document, document, (container("app"), *ended), services)
+    alone = changes(document, document, (container("app", state="exited"), *ended), services)
+
+    assert [change.kind for change in beside] == ["keep", "keep", "keep"]
+    assert [change.kind for change in alone] == ["start", "start", "keep"]
 
 
 def test_a_recreation_names_what_differs() -> None:

@@ -41,15 +41,22 @@ def changes(
         services: What is asked for now, to know which services may have ended.
     """
     old, new = before.get("services", {}), after.get("services", {})
+    halted = _halted(containers, services)
     found = []
     for name in sorted({*old, *new, *(c.service for c in containers)}):
         mine = [container for container in containers if container.service == name]
-        found.append(_change(name, old.get(name), new.get(name), mine, services.get(name)))
+        found.append(_change(name, old.get(name), new.get(name), mine, services.get(name), halted))
     return tuple(found)
 
 
+def _halted(containers: tuple[Container, ...], services: Mapping[str, ServiceRecord]) -> bool:
+    """Whether nothing runs but jobs that others wait for: a daemon that is stopped ends all with code 0."""
+    jobs = {name for name, service in services.items() if service.one_shot}
+    return all(container.state in ENDED or container.service in jobs for container in containers)
+
+
 def _change(
-    name: str, old: Any, new: Any, containers: list[Container], asked: ServiceRecord | None
+    name: str, old: Any, new: Any, containers: list[Container], asked: ServiceRecord | None, halted: bool
 ) -> ServiceChange:
     if new is None:
         return ServiceChange(service=name, kind="remove")
@@ -58,7 +65,7 @@ def _change(
     if old != new:
         keys = sorted(key for key in {*(old or {}), *new} if (old or {}).get(key) != new.get(key))
         return ServiceChange(service=name, kind="recreate", keys=tuple(keys))
-    finished = asked is not None and asked.restart in ("no", "on-failure")
+    finished = asked is not None and asked.restart in ("no", "on-failure") and (asked.one_shot or not halted)
     for container in containers:
         ended_well = container.state in ENDED and container.exit_code == 0 and finished
         if container.state != "running" and not ended_well:

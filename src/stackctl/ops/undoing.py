@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stackctl.core.convergence import standings
 from stackctl.core.errors import Interrupted, StackctlError
 from stackctl.ops.looking import Scene, look
-from stackctl.ops.recording import ended
+from stackctl.ops.recording import ended, ids_by_service
 from stackctl.ops.taking_down import made_since, take_down
 
 if TYPE_CHECKING:
@@ -28,24 +28,33 @@ def undo(context: Context, before: Scene, record: EnvironmentRecord, error: Base
     """Save the logs, then remove exactly what was made since `before`; the record says what remains."""
     reason = str(error) or type(error).__name__
     try:
-        _remove_new(context, before, record, error)
+        left = _remove_new(context, before, record, error)
     except StackctlError as problem:
         context.progress.warn(f"not everything could be undone: {problem}")
         context.store.write(replace(record, warnings=(f"the last `up` failed: {reason}",)))
         return
-    left = [container for container in before.containers if container.state == "running"]
-    if left and before.record is not None:
-        warning = f"the last `up` failed and was undone: {reason}"
-        placement = record.placement
-        kept = replace(before.record, phase="running", placement=placement, document="", lease=None)
-        context.store.write(replace(kept, warnings=(warning,)))
+    if before.record is not None and any(container.state == "running" for container in left.containers):
+        kept = replace(
+            before.record,
+            phase="running",
+            placement=record.placement,
+            document="",
+            lease=None,
+            containers=ids_by_service(left.containers),
+            warnings=(f"the last `up` failed and was undone: {reason}",),
+        )
+        context.store.write(kept)
         return
     by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
     ended(context, record, "stopped" if by_hand else "failed", "interrupted" if by_hand else reason)
 
 
-def _remove_new(context: Context, before: Scene, record: EnvironmentRecord, error: BaseException) -> None:
-    """Look and remove until nothing new appears: the daemon may still finish what a dead client asked for."""
+def _remove_new(context: Context, before: Scene, record: EnvironmentRecord, error: BaseException) -> Scene:
+    """Look and remove until nothing new appears: the daemon may still finish what a dead client asked for.
+
+    Returns:
+        What is left: less than before where Compose had replaced something.
+    """
     for number in range(LOOKS):
         after = look(context, record.project)
         made = made_since(before.containers, after.containers)
@@ -57,6 +66,7 @@ def _remove_new(context: Context, before: Scene, record: EnvironmentRecord, erro
         take_down(context, containers, [network for network in after.networks if network in networks])
         if number + 1 < LOOKS:
             context.clock.sleep(BETWEEN_LOOKS)
+    return look(context, record.project)
 
 
 def keep_logs(
