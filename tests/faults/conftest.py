@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from daemon import PrivateDaemon
+from daemon import Daemons, PrivateDaemon
 from ground import Ground, new_ground, sweep
 
 from stackctl.core.errors import StackctlError
-
-Daemons = Callable[..., PrivateDaemon]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,6 +65,11 @@ class PrivateDaemon:
         assert space.stdout is not None
         assert space.stdout.readline() == b"ready\n"
         return space
+
+    @property
+    def space(self) -> int:
+        """The process that holds its namespaces."""
+        return self._space.pid
 
     @property
     def engine(self) -> DockerEngine:
@@ -206,3 +211,7 @@ class PrivateDaemon:
         with suppress(OSError):
             return (self.root / "dockerd.log").read_text()[-1500:]
         return ""
+
+
+Daemons = Callable[..., PrivateDaemon]
+"""Makes daemons that run and are gone after the test; takes what `PrivateDaemon` takes."""

@@ -67,7 +67,7 @@ class Ground(Cli):
     def environment(self, **env: str) -> dict[str, str]:
         own = {"STACKCTL_SUPERVISOR": "manual", "STACKCTL_TEST": "1", MARK: self.run}
         engine = {"DOCKER_HOST": self.host} if self.host else {}
-        return super().environment(**own, **engine, **self.also, **env)
+        return super().environment(**{**own, **engine, **self.also, **env})
 
     @property
     def engine(self) -> DockerEngine:

@@ -83,11 +83,12 @@ class Canaries:
 
     Args:
         containers: Id -> what it is, started at.
+        networks: Id -> what it is.
     """
 
     ground: Ground
     containers: dict[str, tuple[str, str]] = field(default_factory=dict)
-    networks: list[str] = field(default_factory=list)
+    networks: dict[str, str] = field(default_factory=dict)
     volumes: list[str] = field(default_factory=list)
 
     @property
@@ -118,9 +119,11 @@ class Canaries:
         self._container("another home", {**own, "stackctl.home": "0123456789ab"})
         self._container("another user", {**own, "stackctl.user": "4242"})
         mark = self._label()
-        for labels in ({}, {**own, "com.docker.compose.project": project, "com.docker.compose.network": "x"}):
+        network = {**own, "com.docker.compose.project": project, "com.docker.compose.network": "x"}
+        for kind, labels in (("no label", {}), ("another generation", network)):
             name = f"canary-{uuid4().hex[:12]}"
-            self.networks.append(self.docker("network", "create", *mark, *_labels(labels), name))
+            made = self.docker("network", "create", *mark, *_labels(labels), name)
+            self.networks[made] = kind
             self.volumes.append(self.docker("volume", "create", *mark, *_labels(labels), name))
         return self
 
@@ -159,13 +162,15 @@ class Canaries:
         """Take for granted that they ended with the daemon, as those without a restart policy do."""
         self.containers = {one: (kind, self._started(one)) for one, (kind, _) in self.containers.items()}
 
-    def remove(self) -> None:
-        """End them all."""
-        for identity in self.containers:
+    def remove(self, kind: str = "") -> None:
+        """End them all, or the containers and networks of one kind."""
+        for identity in [one for one, (what, _) in self.containers.items() if kind in ("", what)]:
             self._safely("rm", "--force", identity)
-        for network in self.networks:
+            del self.containers[identity]
+        for network in [one for one, what in self.networks.items() if kind in ("", what)]:
             self._safely("network", "rm", network)
-        for volume in self.volumes:
+            del self.networks[network]
+        for volume in () if kind else self.volumes:
             self._safely("volume", "rm", volume)
 
 
