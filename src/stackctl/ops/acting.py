@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from stackctl.core.errors import Busy, EngineRefused, StackctlError, StateError
-from stackctl.core.incidents import to_plain
+from stackctl.core.incidents import from_plain, to_plain
 from stackctl.core.recovery import well_made
 from stackctl.core.verdicts import RULES, Rule, still
 from stackctl.core.world import Watched, World
@@ -86,7 +86,8 @@ def act(
         finished = replace(incident, result=outcome.result, took=round(outcome.took, 3))
         with suppress(StateError):
             keep(context, finished)
-        tell(told, finished)
+        if finished.result != incident.result:  # of what was tried again in vain was told already
+            tell(told, finished)
     return outcome
 
 
@@ -125,7 +126,9 @@ def _act_locked(
     confirmed = still(action, world, limits, rules)
     if confirmed is None:
         return Outcome(action=action, result="recovered", words="it is not so any more"), None
-    incident = _write_incident(context, scene, confirmed, world) if confirmed.incident else None
+    incident = _begun_incident(context, scene.record)
+    if confirmed.incident:
+        incident = _write_incident(context, scene, confirmed, world)
     case = _Case(
         context=context,
         scene=scene,
@@ -145,6 +148,14 @@ def _carried_out(case: _Case, incident: Incident | None) -> tuple[Outcome, Incid
         done, result = (str(error),), "stuck"
     outcome = Outcome(action=case.action, result=result, words=", ".join(done), incident=case.incident)
     return outcome, replace(incident, done=done) if incident else None
+
+
+def _begun_incident(context: Context, record: EnvironmentRecord) -> Incident | None:
+    """The incident of an ending that was cut short or failed, which is finished as what it was."""
+    if record.phase != "stopping" or record.ending is None:
+        return None
+    known = map(from_plain, context.store.incidents(record.project))
+    return next((one for one in known if one is not None and one.id == record.ending.incident), None)
 
 
 def _write_incident(context: Context, scene: Scene, action: Action, world: World) -> Incident:

@@ -164,7 +164,7 @@ class Watch:
         """Whether somebody ended a container: as was heard when it happened, else as docker remembers."""
         heard = self._asked.get(container.id, 0.0)
         if container.started <= heard <= container.finished + HAND:
-            return True
+            return heard >= serving_since(self.context)
         return stopped_by_hand(self.context, container)
 
     def _sample(self, now: float, records: tuple[EnvironmentRecord, ...]) -> None:
@@ -264,14 +264,22 @@ def stopped_by_hand(context: Context, container: Container) -> bool:
     """Whether somebody asked docker to stop or kill a container that has ended, as far as docker remembers.
 
     Docker says `kill` before `die` for what it was asked to do, and `die` alone for what ended by itself. Its
-    memory is short, so that what was heard when it happened counts first.
+    memory is short, so that what was heard when it happened counts first. A daemon says it too of what it
+    ends because itself goes, or finds running from before its crash: that is nobody's wish.
     """
     events = context.engine.past_events(container.id, container.finished - 60.0, container.finished + HAND)
     ended = [event.at for event in events if event.action == "die"]
     last = max(ended, default=container.finished)
     start = max((event.at for event in events if event.action == "start"), default=0.0)
     asked = [event.at for event in events if asked_to_end(event, container.stop_signal)]
-    return any(start <= at <= last + HAND for at in asked)
+    mine = [at for at in asked if start <= at <= last + HAND]
+    return bool(mine) and max(mine) >= serving_since(context)
+
+
+def serving_since(context: Context) -> float:
+    """When the daemon began to serve, 0 where it cannot be told: it makes its own bridge anew just before."""
+    networks = context.engine.networks_brief({})
+    return next((network.created for network in networks if network.name == "bridge"), 0.0)
 
 
 def with_reading(trail: Trail | None, reading: Reading | None, keep: float) -> Trail:
