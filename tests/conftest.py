@@ -13,6 +13,8 @@ import pytest
 from hypothesis import configuration, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+from tables import TABLES
+
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "hypothesis"
 ENGINE_DEADLINE_S = 20
 NOT_RUN = pytest.StashKey[int]()
@@ -54,6 +56,7 @@ def engine_trouble() -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_RUN] = 0
+    config.stash[TABLES] = []
     engine_left_out()
 
 
@@ -77,6 +80,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for table in config.stash[TABLES]:
+        terminalreporter.write_line(f"\n{table}")
     count = config.stash[NOT_RUN]
     if count:
         terminalreporter.write_line(
@@ -89,9 +94,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["not_run"] = session.config.stash[NOT_RUN]
+        output["tables"] = session.config.stash[TABLES]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     told = getattr(node, "workeroutput", {}).get("not_run", 0)
     node.config.stash[NOT_RUN] = max(told, node.config.stash[NOT_RUN])
+    node.config.stash[TABLES] += getattr(node, "workeroutput", {}).get("tables", [])

@@ -36,7 +36,7 @@ FAULTS: dict[int, tuple[str, tuple[str, ...]]] = {
     9: ("the whole process group is killed", (MATRIX, DURING)),
     10: ("kill -9 at each step of `down`", (MATRIX,)),
     11: (
-        "kill -9 during a one-shot `run`",
+        "a command is killed that owns an environment (`with`)",
         ("tests/commands/test_inside.py::test_a_killed_with_leaves_nothing",),
     ),
     12: (

@@ -79,6 +79,11 @@ class Row:
 
 HEAD = f"{'':<26}{'points':>7}{'alone':>7}{'group':>7}{'leaks':>7}{'bytes lost':>12}   after `reap`"
 
+LEGEND = (
+    "the command alone is killed at each point after a change, its process group at each point before one; "
+    "between the two nothing is changed"
+)
+
 
 @dataclass(frozen=True)
 class Place:
@@ -201,7 +206,7 @@ class Matrix:
             total.runs.update(row.runs)
             total.leaks += row.leaks
             total.lost += row.lost
-        return "\n".join([*lines, total.line("total")])
+        return "\n".join([*lines, total.line("total"), LEGEND])
 
 
 def trial(place: Place, scene: Scene, order: tuple, run: Callable) -> tuple[str, list[str], int, bool]:  # type: ignore[type-arg]  # two kinds

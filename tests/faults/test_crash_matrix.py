@@ -13,6 +13,8 @@ from daemon import PrivateDaemon
 from ground import Ground, new_ground
 from waiting import until
 
+from tables import show
+
 pytestmark = [pytest.mark.slow, pytest.mark.engine, pytest.mark.timeout(900)]
 
 AT_ONCE = 4
@@ -34,9 +36,7 @@ def matrix(
         grounds = [new_ground(folder / str(number), daemon.host) for number in range(AT_ONCE)]
         found = Matrix([fresh_place(ground) for ground in grounds])
         yield found
-        reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            reporter.write_line(f"\n{found.table()}")
+        show(request.config, found.table())
     finally:
         daemon.close()
 
