@@ -67,7 +67,7 @@ def background(cli: Cli) -> Iterator[None]:
     yield
     pid = standing(cli)["pid"]
     cli("supervise", "--stop").ok()
-    assert pid is None or not lives(pid)
+    until(lambda: pid is None or not lives(pid), 10, "its end")
 
 
 def watching(
