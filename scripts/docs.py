@@ -61,16 +61,25 @@ def option_rows(command: click.Command) -> Iterator[tuple[str, str]]:
 SHARED = {parameter.name for parameter in stackctl.params}
 
 
-def command_part(name: str) -> str:
-    command = loaded(name)
-    group = click.Context(stackctl, info_name="stackctl")
+def command_parts(name: str) -> Iterator[str]:
+    """A command, and behind a group its own commands."""
+    command, group = loaded(name), click.Context(stackctl, info_name="stackctl")
+    yield command_part(name, command, group)
+    if isinstance(command, click.Group):
+        inner = click.Context(command, info_name=name, parent=group)
+        for one, below in command.commands.items():
+            yield command_part(one, below, inner)
+
+
+def command_part(name: str, command: click.Command, group: click.Context) -> str:
     context = click.Context(
         command, info_name=name, parent=group, terminal_width=WIDTH, max_content_width=WIDTH
     )
     usage = " ".join(command.get_usage(context).split()).removeprefix("Usage: ")
     text = (command.help or "").replace("\n    ", "\n").strip()
     rows = list(option_rows(command))
-    parts = [f"### {name}", f"```text\n{usage}\n```", text]
+    title = name if group.parent is None else f"{group.info_name} {name}"
+    parts = [f"### {title}", f"```text\n{usage}\n```", text]
     return "\n\n".join((*parts, table(("option", "meaning"), rows)) if rows else parts)
 
 
@@ -83,7 +92,7 @@ def commands_page() -> str:
     ]
     parts = ["Every command takes these, before or after its name:", table(("option", "meaning"), shared)]
     for section, names in SECTIONS.items():
-        parts += [f"## {section}", *(command_part(name) for name in names)]
+        parts += [f"## {section}", *(part for name in names for part in command_parts(name))]
     return page("Commands", *parts)
 
 

@@ -290,6 +290,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "adopt": (),
     "incidents": (complete_environments,),
     "why": (complete_environments,),
+    "guard": (),
     "doctor": (),
     "service": (complete_service_actions,),
     "completion": (complete_shells,),

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "adopt": ("reaping", "Take on an environment whose record was lost."),
     "incidents": ("incidents", "List what the watchdog enforced."),
     "why": ("incidents", "Tell in plain words why an environment was ended."),
+    "guard": ("guarding", "Run a command of this host so that nothing outlives it; sweep orphans."),
     "doctor": ("health", "Check the engine, the host and the state directory."),
     "service": ("service", "Run the supervisor as a systemd service."),
     "completion": ("completion", "Print the completion script for a shell."),
@@ -47,7 +48,7 @@ SECTIONS = {
     "Watching": ("supervise", "reap", "adopt", "incidents", "why"),
     "Looking": ("status", "list", "logs", "exec", "shell", "url", "env"),
     "Stack files": ("render", "diff", "lint", "limits", "templates", "new", "init"),
-    "This machine": ("doctor", "service", "completion"),
+    "This machine": ("guard", "doctor", "service", "completion"),
 }
 
 
