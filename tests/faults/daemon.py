@@ -56,9 +56,11 @@ class PrivateDaemon:
     def _make_space(self) -> subprocess.Popen[bytes]:
         """The namespaces, held by a process that does nothing."""
         leash = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--propagation", "slave"]
-        script = "ip link set lo up && echo ready && exec sleep infinity"
+        # /etc/docker holds the key that an engine's id comes from: two that share it cannot be told apart.
+        script = 'mkdir "$0" && mount --bind "$0" /etc/docker && ip link set lo up'
+        script += " && echo ready && exec sleep infinity"
         space = subprocess.Popen(
-            [*leash, "sh", "-c", script],
+            [*leash, "sh", "-c", script, str(self.root / "etc")],
             stdout=subprocess.PIPE,
             start_new_session=True,
         )

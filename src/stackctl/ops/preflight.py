@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stackctl.core.coverage import uncovered
-from stackctl.core.errors import LimitsUnenforced, PolicyError
+from stackctl.core.errors import EngineRefused, LimitsUnenforced, PolicyError
 from stackctl.core.units import show_size
 
 if TYPE_CHECKING:
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from stackctl.ops.looking import Scene
     from stackctl.ops.preparing import Prepared
 
+COMPOSE_PROJECT = "com.docker.compose.project"
+"""The label by which Compose takes a container for one of its own."""
+
 
 def preflight(context: Context, scene: Scene, prepared: Prepared, *, pull: bool) -> None:
     """Check an environment against its engine and host, and fetch the images that are missing.
 
     Raises:
         LimitsUnenforced: The engine cannot enforce a limit at all.
+        EngineRefused: Compose would replace a container that is not this environment's.
         ImageMissing: An image cannot be had.
         PolicyError: An image keeps data where no mount covers it.
     """
@@ -30,10 +34,32 @@ def preflight(context: Context, scene: Scene, prepared: Prepared, *, pull: bool)
         context.progress.warn(sentence)
     for stranger in scene.strangers:
         context.progress.warn(f"`{stranger}` claims to be of this environment and is not; it is left alone")
+    check_in_the_way(context, scene, prepared.bounded.services)
     images = fetch_images(context, prepared.bounded.document, pull=pull)
     problems = uncovered(prepared.bounded.document, images)
     if problems:
         raise PolicyError(f"{prepared.found.source}: data would be lost on `down`", problems=problems)
+
+
+def check_in_the_way(context: Context, scene: Scene, services: Mapping[str, ServiceRecord]) -> None:
+    """Say who carries Compose's labels for one of our services: Compose would replace it, whosever it is.
+
+    Raises:
+        EngineRefused: There is one; the message names it.
+    """
+    ours = {container.id for container in scene.containers}
+    labelled = context.engine.containers({COMPOSE_PROJECT: scene.project})
+    strangers = [
+        one for one in labelled if one.id not in ours and not one.one_off and one.service in services
+    ]
+    if not strangers:
+        return
+    names = ", ".join(sorted(f"`{one.name}`" for one in strangers))
+    raise EngineRefused(
+        f"{names} is labelled as a service of `{scene.project}`, and nothing proves that it is its own",
+        hint=f"`stackctl adopt {scene.project}` takes on what was forgotten and "
+        f"`stackctl reap --force {scene.project}` ends it; remove what is somebody else's by hand",
+    )
 
 
 def check_controllers(facts: EngineFacts) -> None:
