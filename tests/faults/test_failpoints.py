@@ -48,6 +48,7 @@ ENGINE_QUESTIONS = {
 }
 STORE_QUESTIONS = {
     "data_size",
+    "deployment",
     "folder",
     "has_data",
     "heartbeat",
@@ -76,6 +77,7 @@ DOORS = {
     "doctor_engine": {"stackctl.engine.endpoint", "stackctl.engine.process", "stackctl.engine.wire"},
     "doctor_host": {"stackctl.engine.endpoint"},
     "failpoints": {"stackctl.state.failures"},
+    "service": {"stackctl.state.atomic"},  # writes the service manager's unit, among its files
 }
 """Which use cases reach past the two objects, and to what; doctor only asks."""
 
@@ -83,6 +85,7 @@ CHANGES_BY_HAND = {
     "authoring": {"mkdir", "unlink", "open", "write_atomic"},  # as above
     "bounded_call": {"fork", "kill", "pipe", "_exit"},  # a child for a pure function
     "failpoints": {"open", "kill", "killpg"},
+    "service": {"mkdir", "unlink", "write_atomic"},  # as above
 }
 CHANGING_CALLS = {
     *("chmod", "chown", "fork", "kill", "killpg", "link", "makedirs", "mkdir", "pipe", "popen", "rename"),
