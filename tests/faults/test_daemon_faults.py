@@ -71,6 +71,7 @@ def network_of(pid: int) -> str:
         return ""
 
 
+@pytest.mark.slow
 def test_containers_that_outlive_their_daemon_keep_their_limits_and_their_lifetime(daemons: Daemons) -> None:
     daemon = daemons(live_restore=True)
     ground = new_ground(daemon.root / "ground", daemon.host)
@@ -153,6 +154,7 @@ def after_reboot(ground: Ground, folder: Path, *words: str) -> subprocess.Comple
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["", "compose-up#1:after", "record:starting#1:after"])
 def test_after_a_reboot_everything_is_marked_and_nothing_is_lost(
     daemon: PrivateDaemon, ground: Ground, tmp_path: Path, point: str
@@ -180,6 +182,7 @@ def test_after_a_reboot_everything_is_marked_and_nothing_is_lost(
     assert broken(ground, data=data, canaries=canaries, second=("reap",)) == []
 
 
+@pytest.mark.slow
 def test_what_down_began_a_restarted_daemon_does_not_bring_back(
     daemon: PrivateDaemon, ground: Ground
 ) -> None:
@@ -197,6 +200,7 @@ def test_what_down_began_a_restarted_daemon_does_not_bring_back(
     assert broken(ground, data=data, second=("reap",)) == []
 
 
+@pytest.mark.slow
 def test_what_was_ended_and_still_came_back_is_removed(daemon: PrivateDaemon, ground: Ground) -> None:
     """Somebody gave it a restart policy behind our back, and the daemon was killed before `down`."""
     project = up(ground)
@@ -270,6 +274,7 @@ def test_a_state_directory_that_was_deleted_ends_nobody_and_adopt_takes_it_on(
     assert broken(ground, data=data, second=("reap",)) == []
 
 
+@pytest.mark.slow
 def test_a_full_range_of_subnets_is_told_and_makes_nothing(daemon: PrivateDaemon, ground: Ground) -> None:
     """Strangers' networks leave room for two."""
     config = ground.home.parent / "config" / "stackctl" / "config.yaml"
@@ -291,6 +296,7 @@ def test_a_full_range_of_subnets_is_told_and_makes_nothing(daemon: PrivateDaemon
     assert broken(ground, second=("reap",)) == []
 
 
+@pytest.mark.slow
 def test_a_network_of_the_same_name_is_not_taken_for_ours(daemon: PrivateDaemon, ground: Ground) -> None:
     project = up(ground)
     (name,) = ground.networks()
@@ -311,6 +317,7 @@ def test_a_network_of_the_same_name_is_not_taken_for_ours(daemon: PrivateDaemon,
     assert broken(ground, second=("reap",)) == []
 
 
+@pytest.mark.slow
 def test_data_is_as_it_was_after_all_of_it(daemon: PrivateDaemon, ground: Ground) -> None:
     """Kill, restart, reboot, one after the other, with `up` in between."""
     project = up(ground)

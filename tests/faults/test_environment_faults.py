@@ -72,6 +72,7 @@ def test_a_reader_that_went_away_is_no_error(ground: Ground) -> None:
     assert err == ""
 
 
+@pytest.mark.slow
 def test_up_and_down_and_reap_at_once_are_one_after_the_other(daemon: PrivateDaemon, ground: Ground) -> None:
     ground.pair()
     project = ground("up", "s", "--json").ok().data["project"]
@@ -135,6 +136,7 @@ def test_a_stranger_with_composes_labels_for_one_of_our_services_is_not_replaced
     assert broken(ground, second=("reap",)) == []
 
 
+@pytest.mark.slow
 def test_strangers_of_every_kind_outlive_up_down_purge_and_the_reaper(
     daemon: PrivateDaemon, ground: Ground
 ) -> None:

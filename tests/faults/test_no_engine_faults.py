@@ -17,6 +17,7 @@ from ground import Ground, new_ground
 from invariants import Canaries, broken, damaged_state, held_locks, plant_data, strays, untold
 from waiting import until
 
+SLOW = pytest.mark.slow
 WORDS = (("up", "s"), ("down", "--all"), ("reap",), ("supervise", "--once"))
 
 
@@ -59,6 +60,7 @@ def test_a_daemon_that_accepts_and_never_answers_holds_nobody_up(
     assert at_rest(calm) == []
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_a_slow_engine_is_waited_for(tmp_path: Path, shared: Ground) -> None:
     """Half a second for each call: every command ends well."""
@@ -179,6 +181,7 @@ def test_a_registry_that_is_not_there_is_told_and_makes_nothing(
     assert broken(ground, second=("reap",)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_an_engine_whose_events_are_cut_is_watched_on(tmp_path: Path, shared: Ground) -> None:
     """Its stream of events ends at once, again and again: looking is enough."""
@@ -286,7 +289,11 @@ def room(place: Path) -> bool:
 
 @pytest.mark.engine
 @pytest.mark.parametrize(
-    "point", ["record:starting#1:before", "document#1:before", "record:running#1:before"]
+    "point",
+    [
+        "document#1:before",
+        *(pytest.param(one, marks=SLOW) for one in ("record:starting#1:before", "record:running#1:before")),
+    ],
 )
 def test_a_disk_that_is_full_at_any_write_leaves_no_torn_file_and_nothing_running(
     shared: Ground, point: str

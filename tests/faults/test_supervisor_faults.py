@@ -18,6 +18,7 @@ from waiting import kill, lives, until
 from watching import good_look, heartbeat, journal, said, supervisor
 
 pytestmark = pytest.mark.engine
+SLOW = pytest.mark.slow
 
 CGROUPS = Path("/sys/fs/cgroup")
 FIRST = (CGROUPS / "memory").is_dir()
@@ -41,6 +42,7 @@ def test_a_second_supervisor_says_who_holds_it(ground: Ground) -> None:
         assert lives(first.pid)
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_again_and_again_harms_nobody(daemon: PrivateDaemon, ground: Ground) -> None:
     project = up(ground)
     data = plant_data(ground, project)
@@ -60,7 +62,11 @@ def test_one_that_is_killed_again_and_again_harms_nobody(daemon: PrivateDaemon, 
 
 
 @pytest.mark.parametrize(
-    "point", ["incident#1:after", "record:stopping#1:after", "stop#1:before", "stop#2:after"]
+    "point",
+    [
+        "record:stopping#1:after",
+        *(pytest.param(one, marks=SLOW) for one in ("incident#1:after", "stop#1:before", "stop#2:after")),
+    ],
 )
 def test_one_that_was_killed_in_the_middle_of_an_act_is_continued_by_the_next(
     daemon: PrivateDaemon, ground: Ground, point: str
@@ -80,6 +86,7 @@ def test_one_that_was_killed_in_the_middle_of_an_act_is_continued_by_the_next(
     assert broken(ground, data=data, second=("supervise", "--once")) == []
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_told_by_status_and_its_successor_goes_on(
     ground: Ground, daemon: PrivateDaemon
 ) -> None:
@@ -153,7 +160,7 @@ def test_a_record_of_a_newer_version_is_told_and_its_environment_left_alone(
     assert broken(ground, data=data, second=("reap",)) == []
 
 
-@pytest.mark.parametrize("days", [365, -365, 0.0417, -0.0417], ids=["year", "-year", "hour", "-hour"])
+@pytest.mark.parametrize("days", [365, *(pytest.param(one, marks=SLOW) for one in (-365, 1 / 24, -1 / 24))])
 def test_a_clock_that_was_set_ends_nobody(
     ground: Ground, daemon: PrivateDaemon, tmp_path: Path, days: float
 ) -> None:
@@ -246,6 +253,7 @@ def rewrite(ground: Ground, project: str, **lease: object) -> None:
     path.write_bytes(encode(replace(record, lease=replace(record.lease, **lease))))  # type: ignore[arg-type]  # as given
 
 
+@pytest.mark.slow
 def test_with_no_engine_it_waits_and_deletes_nothing(ground: Ground, daemon: PrivateDaemon) -> None:
     project = up(ground)
     data = plant_data(ground, project)
