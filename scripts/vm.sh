@@ -151,7 +151,7 @@ make_disk() {
 # The same machine that tests/vm/guest.py boots, without a network
 first_boot() {
   say "its first boot, which fills its engine with the images"
-  patiently 900 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 -no-reboot -display none -monitor none -nic none \
+  patiently 900 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 -no-reboot -nodefaults -no-user-config -display none \
     -serial "file:$scratch/console" -kernel "$making/vmlinuz" -initrd "$making/initrd.img" \
     -append "$(cat "$making/cmdline")" -drive "file=$making/disk,if=virtio,format=raw,cache=unsafe" >"$scratch/log" 2>&1 || :
   grep -qs 'first boot: done' "$scratch/console" || {
@@ -175,7 +175,7 @@ make_guest() {
   mkdir "$making"
   install_tools
   ssh-keygen -q -t ed25519 -N '' -C stackctl-guest -f "$making/key"
-  echo 'root=/dev/vda rw rootfstype=ext4 console=ttyS0 quiet net.ifnames=0 mitigations=off systemd.firstboot=no' >"$making/cmdline"
+  echo 'root=/dev/vda rw rootfstype=ext4 console=ttyS0 quiet net.ifnames=0 mitigations=off rcupdate.rcu_expedited=1 systemd.firstboot=no' >"$making/cmdline"
   fetch_packages
   save_images
   make_root

@@ -6,12 +6,25 @@ set -eu
 root=$1 guest=$2 wheels=$3 images=$4
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
-# Its only link is slirp's, which nobody has to wait for; the rest serves machines that live for long
+# An emulated processor boots slowly enough. Its only link is slirp's, which nobody has to wait for; the
+# rest serves screens, people, or machines that live for long
 silence() {
   for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
-    fstrim.timer getty@tty1.service serial-getty@ttyS0.service systemd-networkd-wait-online.service; do
+    fstrim.timer logrotate.timer systemd-tmpfiles-clean.timer getty@tty1.service serial-getty@ttyS0.service \
+    systemd-networkd-wait-online.service systemd-pstore.service modprobe@drm.service modprobe@efi_pstore.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
   done
+}
+
+# The engine loads its own profile; those for a hundred programs that are not here take seconds
+leave_apparmor_to_the_engine() {
+  find "$root/etc/apparmor.d" -maxdepth 1 -type f -delete
+}
+
+shrink_initrd() {
+  printf 'MODULES=list\n' >"$root/etc/initramfs-tools/conf.d/guest"
+  printf '%s\n' virtio_pci virtio_blk ext4 >>"$root/etc/initramfs-tools/modules"
+  chroot "$root" update-initramfs -u
 }
 
 start_at_boot() {
@@ -41,6 +54,8 @@ main() {
   echo '127.0.0.1 localhost guest' >"$root/etc/hosts"
   mkdir -p "$root/var/log/journal"
   silence
+  leave_apparmor_to_the_engine
+  shrink_initrd
   start_at_boot
   let_in
   install_packages

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from guest import ROOT, Guest, disk_folder
-from guest_command import GuestCommand
+from guest_command import GuestCommand, lent
+from ledger import Ledger
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +36,14 @@ def guest(wheel: Path) -> Iterator[Guest]:
 def cli(guest: Guest, request: pytest.FixtureRequest) -> Iterator[GuestCommand]:
     """`stackctl` in the guest, whose environments are all ended after the test; what is left is a failure."""
     name = re.sub(r"\W+", "-", request.node.name)[:40].strip("-")
-    command = GuestCommand(guest, f"/srv/{name}")
-    guest.run(f"mkdir -p {command.checkout}/.git {command.checkout}/stacks").ok()
-    yield command
-    down = command("down --all")
-    left = command.objects()
-    guest.run("docker ps -aq | xargs -r docker rm -f; docker network prune -f")
-    assert not left, f"`down --all` left {left} behind: {down.out}{down.err}"
+    with lent(guest, name) as command:
+        yield command
+
+
+@pytest.fixture(scope="session")
+def ledger(guest: Guest) -> Iterator[Ledger]:
+    """An environment with a database and a data folder, and what must still be in them at the end."""
+    with lent(guest, "data") as command:
+        found = Ledger(command)
+        found.prepare()
+        yield found

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -150,8 +150,9 @@ class Guest:
         network = f"user,model=virtio-net-pci,restrict=on,hostfwd=tcp:127.0.0.1:{self._port}-:22"
         return [
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max",
-            "-smp", str(PROCESSORS), "-m", str(MEMORY_MB), "-no-reboot", "-display", "none",
-            "-monitor", "none", "-serial", f"file:{self.console}", "-nic", network,
+            "-smp", str(PROCESSORS), "-m", str(MEMORY_MB), "-no-reboot",
+            "-nodefaults", "-no-user-config", "-display", "none",
+            "-serial", f"file:{self.console}", "-nic", network,
             "-kernel", str(self.folder / "vmlinuz"), "-initrd", str(self.folder / "initrd.img"),
             "-append", (self.folder / "cmdline").read_text().strip(),
             "-drive", f"file={self.scratch / 'disk'},if=virtio,format=qcow2,cache=writeback",
@@ -238,11 +239,13 @@ class Guest:
         )
 
     @contextlib.contextmanager
-    def running(self, command: str) -> Iterator[subprocess.Popen[bytes]]:
+    def running(
+        self, command: str, told: IO[str] | int = subprocess.DEVNULL
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """A command that goes on in the guest while the block runs; its connection ends with it."""
         client = subprocess.Popen(
             [*self._ssh(), "guest", command],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
             yield client

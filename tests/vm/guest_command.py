@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from guest import COMMAND_DEADLINE_S, Done, Guest
+
+from stackctl.core.labels import PREFIX
+from stackctl.core.names import short_hash
 
 STILL = "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"
 
 
 @dataclass(frozen=True)
 class GuestCommand:
-    """`stackctl` with a state directory and a checkout below one folder of the guest."""
+    """`stackctl` with a state directory and a checkout below one folder of the guest.
+
+    Args:
+        supervisor: Whether `up` starts one in the background: auto or manual.
+    """
 
     guest: Guest
     folder: str
+    supervisor: str = "manual"
 
     @property
     def home(self) -> str:
@@ -32,20 +42,23 @@ class GuestCommand:
 
     def line(self, arguments: str) -> str:
         """The line of shell that runs it."""
-        return f"cd {self.checkout} && STACKCTL_HOME={self.home} stackctl {arguments}"
+        own = f"STACKCTL_HOME={self.home} STACKCTL_SUPERVISOR={self.supervisor}"
+        return f"cd {self.checkout} && {own} stackctl {arguments}"
 
-    def stack(self, name: str, services: dict[str, dict[str, Any]], **stack: Any) -> None:
-        """Write a stack and its template; each service is busybox unless it says otherwise."""
+    def stack(
+        self, name: str, services: dict[str, dict[str, Any]], data: dict[str, Any] | None = None, **stack: Any
+    ) -> None:
+        """Write a stack and its template; a service is busybox unless it says otherwise."""
+        head = {"description": "for a test", "data": data or {}}
         compose = {"services": {key: {"image": "busybox:1.35", **value} for key, value in services.items()}}
         template = f"{self.checkout}/templates/{name}"
-        self.guest.put(f"{template}/template.yaml", "description: for a test")
+        self.guest.put(f"{template}/template.yaml", json.dumps(head))
         self.guest.put(f"{template}/compose.yaml.j2", json.dumps(compose, indent=1))
         self.guest.put(f"{self.checkout}/stacks/{name}.yaml", json.dumps({"template": name, **stack}))
 
     def status(self, name: str) -> dict[str, Any]:
         """What `status` says of one environment; the exit code says only whether it is healthy."""
-        (found,) = self(f"status {name} --json").data["environments"]
-        return dict(found)
+        return dict(self(f"status {name} --json").data)
 
     def container(self, name: str, service: str) -> str:
         """The id of a service's one container."""
@@ -65,9 +78,32 @@ class GuestCommand:
         parts = out.split("==> ")[1:-1]
         return {part.split(" <==\n")[0]: part.split(" <==\n")[1].strip() for part in parts}
 
-    def objects(self) -> list[str]:
-        """Names of every container and network in the guest that is not the engine's own."""
-        listed = (
-            "docker ps -a --format '{{.Names}}'; docker network ls --filter type=custom --format '{{.Name}}'"
-        )
-        return self.guest.run(listed).ok().out.split()
+    @property
+    def label(self) -> str:
+        """What the engine is to be asked for: the label that every object of this home carries."""
+        return f"--filter label={PREFIX}home={short_hash(self.home, 12)}"
+
+    def objects(self) -> dict[str, str]:
+        """Name -> project of each container and network that carries this home's label."""
+        project = f'{{{{.Label "{PREFIX}project"}}}}'
+        listed = f"docker ps -a {self.label} --format '{{{{.Names}}}} {project}'"
+        networks = f"docker network ls {self.label} --format '{{{{.Name}}}} {project}'"
+        out = self.guest.run(f"{listed} && {networks}").ok().out
+        return dict(line.split(maxsplit=1) for line in out.splitlines())
+
+
+@contextlib.contextmanager
+def lent(guest: Guest, name: str, supervisor: str = "manual") -> Iterator[GuestCommand]:
+    """A command line whose environments are all ended afterwards; what is left then is a failure."""
+    command = GuestCommand(guest, f"/srv/{name}", supervisor)
+    guest.run(f"mkdir -p {command.checkout}/.git {command.checkout}/stacks").ok()
+    try:
+        yield command
+        down = command("down --all")
+        left = command.objects()
+        assert not left, f"`down --all` left {list(left)} behind: {down.out}{down.err}"
+    finally:
+        if supervisor == "auto":
+            command("supervise --stop")
+        guest.run(f"docker ps -aq {command.label} | xargs -r docker rm -f")
+        guest.run(f"docker network ls -q {command.label} | xargs -r docker network rm")

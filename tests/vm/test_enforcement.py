@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from guest import Guest
 from guest_command import STILL, GuestCommand
+from ledger import Ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(900)]
 MEBIBYTE = 1024 * 1024
@@ -71,16 +72,8 @@ def test_readings_are_those_of_the_control_group(cli: GuestCommand) -> None:
     assert 2 <= usage["pids"] <= 4
 
 
-def test_rows_outlive_the_environment(cli: GuestCommand) -> None:
-    cli.stack(
-        "data",
-        {"web": {"command": ["sh", "-c", STILL]}},
-        sidecars={"db": {"template": "postgres", "variables": {"version": "15"}}},
-    )
-    psql = "exec -T data db psql -U app -d app -tAc"
-    cli("up data", timeout=300).ok()
-    cli(f"{psql} 'create table t(x int); insert into t values (4711)'").ok()
-    cli("down data").ok()
-    assert cli.objects() == []
-    cli("up data", timeout=300).ok()
-    assert cli(f"{psql} 'select x from t'").ok().out.strip() == "4711"
+def test_rows_and_files_outlive_the_environment(ledger: Ledger) -> None:
+    ledger.command("down data").ok()
+    assert ledger.command.objects() == {}
+    ledger.bring_up()
+    ledger.check()
