@@ -35,7 +35,7 @@ services:
 HOOK = """#!/bin/sh
 made=$(mktemp "$1/XXXXXX")
 cat > "$made"
-grep -q '"stack": "hanging"' "$made" && exec sleep 98761
+grep -q '"stack": "hanging' "$made" && exec sleep 98761
 mv "$made" "$made.json"
 """
 

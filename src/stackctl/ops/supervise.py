@@ -7,48 +7,39 @@ started a day later goes on as if nothing had happened.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stackctl.core.actions import Plan
-from stackctl.core.errors import StackctlError, TimedOut
+from stackctl.core.errors import StackctlError, StateError
 from stackctl.core.pace import next_look
-from stackctl.core.records import LIVE
 from stackctl.core.verdicts import decide
 from stackctl.ops.acting import Outcome, act, tell
+from stackctl.ops.engines import Engines
 from stackctl.ops.evidence import keep, new_incident, with_evidence
-from stackctl.ops.watch import Watch
 
 if TYPE_CHECKING:
     from stackctl.core.actions import Action
+    from stackctl.core.facts import Container
     from stackctl.core.supervision import Supervision
-    from stackctl.core.world import World
+    from stackctl.core.world import Trail, World
     from stackctl.ops.context import Context
+    from stackctl.ops.watch import Watch
 
-BUSY_QUIET = 2.0
-"""Seconds until an environment that another command works on is tried again."""
-LONGEST_BLIND = 30.0
-"""Seconds at most until an engine that could not be asked is asked again."""
-PEAKS_EVERY = 10.0
-ENDING = 15.0
-"""Seconds that acts which are under way get when the supervisor is told to leave."""
+HOST = "host"
+"""Key of the quiet time after an act for the host's sake."""
+FOREVER = float("inf")
+MOST_REPORTS = 8
+"""Reports that are being written and told at once; further ones wait for the next look."""
 
 
 class Log(Protocol):
     """Who is told of each decision."""
 
     def write(self, event: str, /, **fields: Any) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Blindness:
-    """How often an engine could not be asked in a row, and until when it is not asked again."""
-
-    times: int
-    until: float
-    frozen: bool
 
 
 @dataclass(kw_only=True)
@@ -69,30 +60,45 @@ class Supervisor:
     log: Log
     told: Callable[[bytes], None] | None = None
     dry: bool = False
-    _watches: dict[str, Watch] = field(default_factory=dict)
     _quiet: dict[str, float] = field(default_factory=dict)
     _busy: dict[str, Action] = field(default_factory=dict)
-    _blind: dict[str, _Blindness] = field(default_factory=dict)
     _outcomes: SimpleQueue[Outcome] = field(default_factory=SimpleQueue)
+    _reports: list[Thread] = field(default_factory=list)
+    _unfinished: dict[str, str] = field(default_factory=dict)
     _peaks_at: float = 0.0
+    _engines: Engines = field(init=False)
 
     def __post_init__(self) -> None:
-        self._watches[""] = Watch(self.contexts(""), self.limits)
+        self._engines = Engines(self.contexts, self.limits, self.log)
 
     @property
     def watches(self) -> Mapping[str, Watch]:
         """The engines that are watched, by address; "" is the usual one."""
-        return self._watches
+        return self._engines.watches
 
     @property
     def frozen(self) -> bool:
         """Whether an engine accepts questions and never answers: such a look is no good one."""
-        return any(one.frozen for one in self._blind.values())
+        return self._engines.frozen
 
     @property
     def blind(self) -> tuple[str, ...]:
         """Addresses of the engines that could not be asked when they were last tried."""
-        return tuple(self._blind)
+        return self._engines.blind
+
+    @property
+    def acting(self) -> bool:
+        """Whether something is being done now."""
+        return bool(self._busy)
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """What failed or is stuck and was not put right since, a sentence each."""
+        return tuple(self._unfinished.values())
+
+    @property
+    def _context(self) -> Context:
+        return self._engines.watches[""].context
 
     def tick(self) -> tuple[float, tuple[World, ...], Plan]:
         """One look at everything, and what follows from it.
@@ -101,25 +107,17 @@ class Supervisor:
             Seconds until the next look, the worlds that were seen, and what was decided.
         """
         self._collect()
-        context = self._watches[""].context
-        survey = context.store.recall()
-        now = context.clock.now().boottime
+        survey = self._context.store.recall()
+        now = self._now()
         self._quiet = {key: until for key, until in self._quiet.items() if until > now}
-        self._find_engines(survey.records)
+        self._engines.choose(survey.records)
         worlds, pauses, plans = [], [], []
-        for host, watch in list(self._watches.items()):
-            if host in self._blind and self._blind[host].until > now:
-                continue
-            try:
-                world = watch.look(survey, busy=frozenset(self._busy), quiet=self._quiet)
-            except StackctlError as error:
-                self._cannot_see(host, error, now)
-                continue
-            self._sees(host)
-            worlds.append(world)
-            plans.append(decide(world, self.limits))
-            self._carry_out(host, watch, plans[-1])
+        for host, world in self._engines.look(survey, frozenset(self._busy), self._quiet):
+            plan = decide(world, self.limits)
+            self._carry_out(host, plan)
             self._alarm(world)
+            worlds.append(world)
+            plans.append(plan)
             pauses.append(next_look(world, self.limits))
         self._keep_peaks(now)
         plan = Plan(
@@ -128,67 +126,45 @@ class Supervisor:
         )
         return min(pauses, default=self.limits.interval), tuple(worlds), plan
 
-    def finish(self, patience: float = ENDING) -> None:
-        """Let what is being done come to its end, for so many seconds."""
-        clock = self._watches[""].context.clock
-        until = clock.now().boottime + patience
-        while self._busy and clock.now().boottime < until:
+    def finish(self, patience: float) -> None:
+        """Let what is being done and told come to its end, for so many seconds."""
+        until = self._now() + patience
+        while self._busy and self._now() < until:
             self._collect(wait=0.1)
+        for one in self._reports:
+            one.join(max(0.0, until - self._now()))
 
-    @property
-    def acting(self) -> bool:
-        """Whether something is being done now."""
-        return bool(self._busy)
+    def _now(self) -> float:
+        return self._context.clock.now().boottime
 
-    def _find_engines(self, records: tuple[Any, ...]) -> None:
-        """Watch also the engines that records name and that are not the usual one."""
-        known = {watch.facts.id for watch in self._watches.values() if watch.facts is not None}
-        for record in records:
-            host = record.engine_host
-            if record.phase in LIVE and record.engine not in known and host and host not in self._watches:
-                usual = self._watches[""].facts
-                if usual is None or usual.host == host:
-                    continue
-                self._watches[host] = Watch(self.contexts(host), self.limits)
-                self.log.write("engine", host=host, words=f"`{record.project}` was made there")
+    # Acts
 
-    def _cannot_see(self, host: str, error: StackctlError, now: float) -> None:
-        times = self._blind[host].times + 1 if host in self._blind else 1
-        self._watches[host].forget_connection()
-        until = now + min(2.0 ** min(times, 5), LONGEST_BLIND)
-        self._blind[host] = _Blindness(times=times, until=until, frozen=isinstance(error, TimedOut))
-        if times in (1, self.limits.blind_after):
-            words = "nothing is deleted, and it is asked again"
-            self.log.write("blind", host=host, reason=str(error), times=times, words=words)
-
-    def _sees(self, host: str) -> None:
-        if self._blind.pop(host, None) is not None:
-            self.log.write("sees", host=host, words="the engine answers again")
-
-    def _carry_out(self, host: str, watch: Watch, plan: Plan) -> None:
+    def _carry_out(self, host: str, plan: Plan) -> None:
         for action in plan.acts:
             if self.dry:
                 self._hush(action, self.limits.report_again)
                 self.log.write("would", **_words(action))
             elif len(self._busy) < self.limits.acts:
-                self._begin(host, watch, action)
+                self._begin(host, action)
         for action in plan.reports:
-            self._hush(action, self.limits.report_again)
-            self._report(watch, action)
+            if len(self._reports) >= MOST_REPORTS:
+                self._reports = [one for one in self._reports if one.is_alive()]
+            if len(self._reports) < MOST_REPORTS:
+                self._report(host, action)
 
-    def _begin(self, host: str, watch: Watch, action: Action) -> None:
-        watched = next(
-            (one for one in watch.context.store.recall().records if one.project == action.project), None
-        )
+    def _begin(self, host: str, action: Action) -> None:
         self._busy[action.project] = action
         if action.rule == "squeezing_host":
-            self._quiet["host"] = watch.context.clock.now().boottime + self.limits.cooldown
-        self.log.write("acts", stack=watched.stack if watched else "", **_words(action))
-        trails = watch.all_trails()
-        Thread(target=self._act, args=(host, action, trails), daemon=True).start()
+            self._quiet[HOST] = FOREVER  # until it has ended: one at a time
+        if self._quiet.get(_busy_key(action), 0.0) <= self._now():
+            self.log.write("acts", **_words(action))
+        trails = self._engines.watches[host].all_trails()
+        try:
+            Thread(target=self._act, args=(host, action, trails), daemon=True).start()
+        except RuntimeError as error:  # no more threads to be had
+            self._outcomes.put(Outcome(action=action, result="failed", words=str(error)))
 
-    def _act(self, host: str, action: Action, trails: Mapping[str, Any]) -> None:
-        outcome = Outcome(action=action, result="failed", words="the act itself failed, which is a bug")
+    def _act(self, host: str, action: Action, trails: Mapping[str, Trail]) -> None:
         try:
             context = self.contexts(host)
             try:
@@ -197,8 +173,12 @@ class Supervisor:
                 context.engine.close()
         except StackctlError as error:
             outcome = Outcome(action=action, result="failed", words=str(error))
-        finally:
-            self._outcomes.put(outcome)
+        except Exception as error:
+            import traceback
+
+            self.log.write("bug", project=action.project, trace=traceback.format_exc())
+            outcome = Outcome(action=action, result="failed", words=f"a bug: {error!r}")
+        self._outcomes.put(outcome)
 
     def _collect(self, wait: float = 0.0) -> None:
         """Take the outcomes of what was done since."""
@@ -207,46 +187,79 @@ class Supervisor:
                 outcome = self._outcomes.get(timeout=wait) if wait else self._outcomes.get_nowait()
             except Empty:
                 return
-            action = outcome.action
-            self._busy.pop(action.project, None)
-            quiet = {"recovered": 0.0, "busy": BUSY_QUIET}.get(outcome.result, self.limits.cooldown)
-            if outcome.result == "done" and action.kind != "halt":
-                quiet = 0.0  # what is there now was made since, and may be in need of the next act
-            self._hush(action, quiet)
-            for watch in self._watches.values():
-                watch.relist_soon()
-            if outcome.result != "busy" or not self._told_busy(action):
-                about = {"incident": outcome.incident} if outcome.incident else {}
-                self.log.write(
-                    outcome.result,
-                    project=action.project,
-                    rule=action.rule,
-                    words=outcome.words,
-                    seconds=round(outcome.took, 2),
-                    **about,
-                )
+            self._busy.pop(outcome.action.project, None)
+            self._hush(outcome.action, self._pause_after(outcome))
+            if outcome.action.rule == "squeezing_host":
+                self._quiet[HOST] = self._now() + self.limits.cooldown
+            self._engines.relist_soon()
+            self._note(outcome)
+
+    def _pause_after(self, outcome: Outcome) -> float:
+        """Seconds for which the same environment is left alone; what was ended leaves nothing to cool down."""
+        if outcome.result == "busy":
+            return self.limits.busy_again
+        if outcome.result == "recovered":
+            return 0.0
+        whole = outcome.result == "done" and outcome.action.kind != "halt"
+        return 0.0 if whole else self.limits.cooldown
+
+    def _note(self, outcome: Outcome) -> None:
+        action = outcome.action
+        if outcome.result in ("stuck", "failed"):
+            self._unfinished[action.project] = f"`{action.project}`: {outcome.words}"
+        else:
+            self._unfinished.pop(action.project, None)
+        if outcome.result == "busy" and self._told_busy(action):
+            return
+        about = {"incident": outcome.incident} if outcome.incident else {}
+        self.log.write(
+            outcome.result,
+            project=action.project,
+            rule=action.rule,
+            words=outcome.words,
+            seconds=round(outcome.took, 2),
+            **about,
+        )
 
     def _told_busy(self, action: Action) -> bool:
         """Whether it was said lately that somebody else works on it; from now on it was."""
-        key, now = f"{action.project}//busy", self._watches[""].context.clock.now().boottime
-        told = self._quiet.get(key, 0.0) > now
-        self._quiet[key] = now + self.limits.report_again
+        key = _busy_key(action)
+        told = self._quiet.get(key, 0.0) > self._now()
+        self._quiet[key] = self._now() + self.limits.report_again
         return told
 
     def _hush(self, action: Action, seconds: float) -> None:
-        self._quiet[action.key] = self._watches[""].context.clock.now().boottime + seconds
+        self._quiet[action.key] = self._now() + seconds
 
-    def _report(self, watch: Watch, action: Action) -> None:
+    # Reports
+
+    def _report(self, host: str, action: Action) -> None:
+        """Write a report and tell of it, beside the watch: evidence and hooks may take their time."""
+        self._hush(action, FOREVER if action.mark else self.limits.report_again)
+        if action.rule == "oom":
+            self._quiet[f"{action.project}/{action.service}/oom"] = self._now() + self.limits.oom_again
         self.log.write("reports", **_words(action))
         if not action.incident or self.dry:
             return
-        context = watch.context
+        watch = self._engines.watches[host]
+        found, trails = watch.container(action.container), watch.all_trails()
+        report = Thread(target=self._write_report, args=(host, action, found, trails), daemon=True)
+        with suppress(RuntimeError):
+            report.start()
+            self._reports.append(report)
+
+    def _write_report(
+        self, host: str, action: Action, container: Container | None, trails: Mapping[str, Trail]
+    ) -> None:
         try:
-            record = context.store.read(action.project) if action.project else None
-            incident = new_incident(context, action, record)
-            container = watch.container(action.container)
-            incident = with_evidence(context, incident, container, watch.all_trails())
-            keep(context, incident)
+            context = self.contexts(host)
+            try:
+                record = context.store.read(action.project) if action.project else None
+                incident = new_incident(context, action, record)
+                incident = with_evidence(context, incident, container, trails)
+                keep(context, incident)
+            finally:
+                context.engine.close()
             tell(self.told, incident)
         except StackctlError as error:
             self.log.write("failed", project=action.project, rule=action.rule, words=str(error))
@@ -267,14 +280,16 @@ class Supervisor:
                     )
 
     def _keep_peaks(self, now: float) -> None:
-        if now - self._peaks_at < PEAKS_EVERY or self.dry:
+        if now - self._peaks_at < self.limits.peaks or self.dry:
             return
         self._peaks_at = now
-        try:
-            for watch in self._watches.values():
+        with suppress(StateError):  # a full disk: the peaks are in memory, and are written with the next ones
+            for watch in self._engines.watches.values():
                 watch.keep_peaks()
-        except StackctlError as error:
-            self.log.write("failed", words=f"peaks are not kept: {error}")
+
+
+def _busy_key(action: Action) -> str:
+    return f"{action.project}//busy"
 
 
 def _words(action: Action) -> dict[str, str]:
