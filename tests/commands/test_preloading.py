@@ -23,7 +23,7 @@ before = set(sys.modules)
 until = time.monotonic() + 60
 while time.monotonic() < until and any(one.phase != "expired" for one in session.store.records()):
     supervisor.tick()
-    supervisor.finish()
+    supervisor.finish(30)
     time.sleep(0.2)
 print([one.phase for one in session.store.records()], sorted(set(sys.modules) - before))
 """

@@ -14,7 +14,7 @@ from stackctl.engine.api import SocketTransport
 from stackctl.engine.command import CommandTransport
 
 SOURCE = Path(stackctl.__file__).parent.parent
-REAPERS = ("acting", "down", "evidence", "reap", "supervise", "taking_down", "unmanaged", "watch")
+REAPERS = ("acting", "down", "evidence", "reap", "supervise", "taking_down", "unmanaged", "watch", "watches")
 
 ENGINE = {
     *("containers", "events", "facts", "host_memory", "inspect", "log_tail", "networks", "networks_brief"),

@@ -295,6 +295,19 @@ def test_the_end_of_a_child_for_memory_is_reported_though_the_container_lives() 
     assert [(report.rule, report.incident) for report in plan.reports] == [("oom", True)]
 
 
+def test_each_further_kill_is_reported_and_one_kill_is_reported_once() -> None:
+    first = watched(trails={"web-1": readings((1.0, 5, MIB), (0.0, 5, MIB), oom_kills=1)})
+    (report,) = judged(first).reports
+    told = {report.key: float("inf")}
+    nothing(first, quiet=told)
+    second = watched(trails={"web-1": readings((1.0, 5, MIB), (0.0, 5, MIB), oom_kills=2)})
+    assert len(judged(second, quiet=told).reports) == 1
+    nothing(second, quiet={**told, "app-aaaaaa/web/oom": NOW.boottime + 1})
+    ended = watched(containers=(container(state="exited", oom_killed=True, finished=7.0),), trails={})
+    (report,) = judged(ended).reports
+    nothing(ended, quiet={report.key: float("inf")})
+
+
 def test_a_counter_that_begins_anew_is_no_kill() -> None:
     before = Reading(at=1.0, pids=1, memory=1, oom_kills=5)
     after = Reading(at=2.0, pids=1, memory=1, oom_kills=0)
@@ -329,8 +342,23 @@ def test_after_three_restarts_in_ten_minutes_it_has_failed() -> None:
     times = (NOW.wall - 599, NOW.wall - 300, NOW.wall - 10)
     act = one_act(crashed(restarts={"web": times}))
     assert (act.kind, act.phase, act.incident) == ("end", "failed", True)
-    older = (NOW.wall - 601, NOW.wall - 300, NOW.wall - 10)
+    older = (NOW.wall - 601, NOW.wall - 300, NOW.wall - 20)
     assert one_act(crashed(restarts={"web": older})).kind == "restart"
+
+
+def test_each_restart_waits_longer_than_the_one_before() -> None:
+    for count, seconds in ((1, 5), (2, 20)):
+        times = tuple(NOW.wall - seconds - 100 * n for n in range(count))[::-1]
+        assert one_act(crashed(restarts={"web": times})).kind == "restart"
+        early = tuple(at + 1 for at in times)
+        nothing(crashed(restarts={"web": early}))
+
+
+def test_restarts_that_lie_ahead_of_a_clock_that_was_set_back_do_not_count() -> None:
+    ahead = tuple(NOW.wall + 86400 + n for n in range(3))
+    assert "restart 1 of 3" in one_act(crashed(restarts={"web": ahead})).reason
+    nothing(watched(phase="stopping", attempts=1, updated=NOW.wall - 1))
+    assert one_act(watched(phase="stopping", attempts=1, updated=NOW.wall + 86400)).rule == "stuck"
 
 
 def test_a_policy_with_fewer_tries_is_kept() -> None:
@@ -339,7 +367,8 @@ def test_a_policy_with_fewer_tries_is_kept() -> None:
 
 
 def test_never_after_a_stop_by_hand_or_a_violation() -> None:
-    nothing(crashed(by_hand=frozenset({"web-1"})))
+    act = one_act(crashed(by_hand=frozenset({"web-1"})))
+    assert (act.kind, act.service) == ("spare", "web")
     nothing(crashed(halted=("web",)))
 
 
@@ -351,7 +380,11 @@ def test_never_after_a_stop_by_hand_or_a_violation() -> None:
         ("kill", "", "", True),
         ("kill", "SIGHUP", "", False),
         ("kill", "1", "", False),
-        ("kill", "10", "SIGUSR1", False),
+        ("kill", "10", "SIGUSR1", True),
+        ("kill", "28", "SIGWINCH", True),
+        ("kill", "37", "SIGRTMIN+3", True),
+        ("kill", "12", "SIGUSR1", False),
+        ("stop", "", "", True),
         ("kill", "SIGUSR1", "SIGUSR1", True),
         ("die", "15", "", False),
         ("oom", "", "", False),
@@ -396,6 +429,16 @@ def test_with_act_the_largest_of_ours_is_ended_and_one_at_a_time() -> None:
     ]
     calm = decide(world(small, large, host=host(0.03), quiet={"host": NOW.boottime + 5}), limits)
     assert not calm.acts
+
+
+def test_for_the_hosts_sake_nobody_is_ended_who_cannot_be() -> None:
+    limits = Supervision(host_pressure="act")
+    large, middle = {"web-1": quiet(memory=50 * MIB)}, {"web-1": quiet(memory=40 * MIB)}
+    stuck = watched(project="p-bbbbbb", phase="stopping", attempts=1, updated=NOW.wall, trails=large)
+    starting = watched(project="q-cccccc", phase="starting", owner="alive", trails=middle)
+    small = watched(project="s-dddddd", trails={"web-1": quiet(memory=MIB)})
+    plan = decide(world(stuck, starting, small, host=host(0.03)), limits)
+    assert [act.project for act in plan.acts] == ["s-dddddd"]
 
 
 def test_with_act_and_nothing_of_ours_nobody_is_ended() -> None:

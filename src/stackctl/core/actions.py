@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from stackctl.core.records import Phase
 
-ActionKind = Literal["end", "adopt", "lose", "restart", "halt", "remove", "report"]
+ActionKind = Literal["end", "adopt", "lose", "restart", "spare", "halt", "remove", "report"]
 """end: stop and remove everything of an environment, data kept, and record its `phase`.
 adopt: call a `starting` environment running; what is half made of it is removed.
 lose: record that nothing of it runs any more; nothing is removed.
 restart: start one service's container again.
+spare: record that somebody stopped a service by hand, so that it is not restarted.
 halt: end one service, the rest lives on.
 remove: remove what is left of an environment that has ended.
 report: write an incident, and do nothing.
@@ -54,6 +55,7 @@ class Action:
         reason: One sentence for people.
         violation: Set by the watchdog's rules.
         incident: Whether it is written down as an enforcement.
+        mark: What tells this occasion of a report from the next one, which is then told as well.
     """
 
     rule: str
@@ -65,12 +67,13 @@ class Action:
     reason: str
     violation: Violation | None = None
     incident: bool = False
+    mark: str = ""
 
     @property
     def key(self) -> str:
         """What is quiet for a while once this was done: the environment, or a report's own subject."""
         if self.kind == "report" or not self.project:
-            return f"{self.project}/{self.service}/{self.rule}"
+            return f"{self.project}/{self.service}/{self.rule}" + (f"/{self.mark}" if self.mark else "")
         return self.project
 
     def plain(self) -> dict[str, str]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 LOG_LINES = 200
+LOG_LINE = 1000
+"""Characters of one log line that are kept; the log itself has all of it."""
 TOP = 10
 """How many groups of processes an incident keeps, by count and by memory each."""
 _COMMAND = 200
@@ -55,7 +57,7 @@ class Incident:
         reason: One sentence.
         violation: The mark that was passed, None for a lifetime.
         readings: Of the last minute: `at` in seconds before the last one (negative), pids, memory in
-            bytes, cpu in seconds so far.
+            bytes, cpu in seconds so far, pressure in percent.
         groups: The largest groups of processes, by count and by memory.
         processes: How many processes there were.
         log: The last lines that the container wrote.
@@ -114,7 +116,13 @@ def trail_data(readings: Sequence[Reading]) -> tuple[dict[str, float | None], ..
     """Readings as an incident keeps them, the oldest first."""
     last = readings[-1].at if readings else 0.0
     return tuple(
-        {"at": round(one.at - last, 2), "pids": one.pids, "memory": one.memory, "cpu": one.cpu}
+        {
+            "at": round(one.at - last, 2),
+            "pids": one.pids,
+            "memory": one.memory,
+            "cpu": one.cpu,
+            "pressure": one.pressure,
+        }
         for one in readings
     )
 

@@ -147,14 +147,26 @@ def refused_or_killed(world: World, limits: Supervision) -> Iterator[Action]:
             trail = one.trails.get(container.id)
             if asked is None:
                 continue
-            killed = grown(trail, "oom_kills") or int(container.oom_killed)
-            if killed:
-                words = f"the kernel ended processes of it for memory ({killed})"
-                yield _kernel_report(one, container, asked, "memory", words)
+            yield from _ended_for_memory(one, container, asked, world)
             refused = grown(trail, "pids_refused") if container.state in ENDED else 0
             if refused:
                 words = f"the kernel refused it new processes ({refused}), and it ended"
                 yield _kernel_report(one, container, asked, "pids", words)
+
+
+def _ended_for_memory(
+    one: Watched, container: Container, asked: ServiceRecord, world: World
+) -> Iterator[Action]:
+    """A report for each further count of the kernel's, but not more often than `oom_again` allows."""
+    trail = one.trails.get(container.id)
+    killed = grown(trail, "oom_kills")
+    if killed and trail is not None:
+        occasion = f"{container.id[:12]}:{trail.readings[-1].oom_kills}"
+    elif container.oom_killed and container.state in ENDED:
+        killed, occasion = 1, f"{container.id[:12]}:{container.finished:.0f}"
+    if killed and not world.silent(f"{one.record.project}/{container.service}/oom"):
+        words = f"the kernel ended processes of it for memory ({killed})"
+        yield _kernel_report(one, container, asked, "memory", words, occasion)
 
 
 def grown(trail: Trail | None, field: str) -> int:
@@ -167,7 +179,7 @@ def grown(trail: Trail | None, field: str) -> int:
 
 
 def _kernel_report(
-    one: Watched, container: Container, asked: ServiceRecord, measure: Amount, words: str
+    one: Watched, container: Container, asked: ServiceRecord, measure: Amount, words: str, occasion: str = ""
 ) -> Action:
     trail = one.trails.get(container.id)
     last = trail.readings[-1] if trail and trail.readings else None
@@ -187,6 +199,7 @@ def _kernel_report(
             limit=limit,
         ),
         incident=True,
+        mark=occasion,
     )
 
 
@@ -199,7 +212,8 @@ def squeezing_host(world: World, limits: Supervision) -> Iterator[Action]:
     share = host.available / host.total if host and host.total else 1.0
     if host is None or share >= limits.host_warn:
         return
-    left = f"{show_size(host.available)} of the host's {show_size(host.total)} of memory is available"
+    waits = f", and processes waited for it {host.pressure:g} % of the time" if host.pressure else ""
+    left = f"{show_size(host.available)} of the host's {show_size(host.total)} of memory is available{waits}"
     found = Violation(
         measure="host memory",
         level="urgent" if share < limits.host_act else "threshold",
@@ -210,7 +224,12 @@ def squeezing_host(world: World, limits: Supervision) -> Iterator[Action]:
     if share >= limits.host_act:
         yield Action(rule="host_low", kind="report", reason=left, violation=found)
         return
-    largest = max(readable(world.environments), key=working_set, default=None)
+    running = [
+        one
+        for one in readable(world.environments)
+        if one.record.phase == "running" and not one.record.attempts
+    ]
+    largest = max(running, key=working_set, default=None)
     if limits.host_pressure == "act" and largest is not None and working_set(largest) > 0:
         if not world.silent("host"):
             yield _end_for_host(largest, left, found)

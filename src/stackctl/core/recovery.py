@@ -20,16 +20,31 @@ if TYPE_CHECKING:
 RESTARTABLE = ("always", "unless-stopped", "on-failure")
 
 
-ENDING_SIGNALS = frozenset({"2", "3", "6", "9", "15", "INT", "QUIT", "ABRT", "KILL", "TERM"})
-"""Signals that end a process unless it says otherwise, as docker writes them; HUP is how many reload."""
+ENDING_SIGNALS = frozenset({"INT", "QUIT", "ABRT", "KILL", "TERM"})
+"""Signals that end a process unless it says otherwise; HUP is how many reload."""
+_NUMBERS = {"1": "HUP", "2": "INT", "3": "QUIT", "6": "ABRT", "9": "KILL", "10": "USR1", "12": "USR2"} | {
+    "14": "ALRM",
+    "15": "TERM",
+    "28": "WINCH",
+    "29": "IO",
+    "30": "PWR",
+    "34": "RTMIN",
+    "37": "RTMIN+3",
+}
+"""Linux's numbers of signals that images name as theirs (signal(7)); docker's events have the number."""
+
+
+def _signal(word: str) -> str:
+    name = word.upper().removeprefix("SIG")
+    return _NUMBERS.get(name, name)
 
 
 def asked_to_end(event: Event, stop_signal: str) -> bool:
     """Whether somebody asked docker to end a container, and not just to tell it something."""
     if event.action != "kill":
-        return False
-    signal = event.signal.upper().removeprefix("SIG")
-    return not signal or signal in ENDING_SIGNALS or signal == stop_signal.upper().removeprefix("SIG")
+        return event.action == "stop"
+    signal = _signal(event.signal)
+    return not signal or signal in ENDING_SIGNALS or signal == _signal(stop_signal)
 
 
 def abandoned(world: World, limits: Supervision) -> Iterator[Action]:
@@ -92,7 +107,9 @@ def stuck(world: World, limits: Supervision) -> Iterator[Action]:
         record = one.record
         if record.phase != "stopping" or not record.attempts or one.owner not in ("none", "dead"):
             continue
-        if world.now.wall - record.updated >= limits.retry_after(record.attempts):
+        age = world.now.wall - record.updated
+        # a clock that was set back makes nobody wait
+        if age < 0 or age >= limits.retry_after(record.attempts):
             yield _end(one, "stuck", record.aim, _reason(record))
 
 
@@ -100,8 +117,13 @@ def crash_looping(world: World, limits: Supervision) -> Iterator[Action]:
     """Services that asked for a restart and ended: started again, until it was too often."""
     for one in readable(world.environments):
         for container in one.containers if one.record.phase == "running" else ():
-            if _wants_restart(one, container):
-                yield _restart_or_fail(one, container, world, limits)
+            if not _wants_restart(one, container):
+                continue
+            if container.id in one.by_hand:
+                words = f"`{container.service}` was stopped by hand, so it is not restarted"
+                yield _act(one, "crash_looping", "spare", words, service=container.service)
+            else:
+                yield from _restart_or_fail(one, container, world, limits)
 
 
 def _wants_restart(one: Watched, container: Container) -> bool:
@@ -110,21 +132,26 @@ def _wants_restart(one: Watched, container: Container) -> bool:
     policy = asked.restart.partition(":")[0] if asked else "no"
     if asked is None or container.state not in ENDED or policy not in RESTARTABLE or container.one_off:
         return False
-    if container.service in record.halted or container.id in one.by_hand:
+    if container.service in record.halted:
         return False
     return policy != "on-failure" or container.exit_code != 0
 
 
-def _restart_or_fail(one: Watched, container: Container, world: World, limits: Supervision) -> Action:
-    record, name = one.record, container.service
-    recent = [at for at in record.restarts.get(name, ()) if world.now.wall - at < limits.restart_period]
+def _restart_or_fail(
+    one: Watched, container: Container, world: World, limits: Supervision
+) -> Iterator[Action]:
+    """A restart when it is time for one, an end when there were too many; times ahead of now do not count."""
+    record, name, now = one.record, container.service, world.now.wall
+    recent = [at for at in record.restarts.get(name, ()) if 0 <= now - at < limits.restart_period]
     most = _most(record.services[name].restart, limits.restarts)
     why = "the kernel ended it for memory" if container.oom_killed else f"exit code {container.exit_code}"
     if len(recent) < most:
-        words = f"`{name}` ended ({why}); restart {len(recent) + 1} of {most}"
-        return _act(one, "crash_looping", "restart", words, service=name, container=container.id)
+        if now - max(recent, default=float("-inf")) >= limits.restart_after(len(recent)):
+            words = f"`{name}` ended ({why}); restart {len(recent) + 1} of {most}"
+            yield _act(one, "crash_looping", "restart", words, service=name, container=container.id)
+        return
     period = show_duration(limits.restart_period)
-    return Action(
+    yield Action(
         rule="crash_looping",
         kind="end",
         project=record.project,

@@ -179,11 +179,13 @@ def _together(calls: Sequence[Callable[[], None]]) -> None:
             problems.append(error)
 
     threads = [Thread(target=attempt, args=(call,), daemon=True) for call in calls[1:]]
-    for thread in threads:
-        thread.start()
-    for call in calls[:1]:
+    begun = [thread for thread in threads if _started(thread)]
+    for call in [
+        *calls[:1],
+        *(call for thread, call in zip(threads, calls[1:], strict=True) if thread not in begun),
+    ]:
         attempt(call)
-    for thread in threads:
+    for thread in begun:
         thread.join()
     if len(problems) == 1:
         raise problems[0]
@@ -196,3 +198,12 @@ def _own_memory() -> int:
         first = Path("/proc/meminfo").read_text().split("\n", 1)[0]
         return int(first.split()[1]) << 10
     return 0
+
+
+def _started(thread: Thread) -> bool:
+    """Whether it could be started; at a limit on tasks it cannot, and we do what it was to do."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from stackctl.core.errors import Busy, EngineRefused, StackctlError, StateError
+from stackctl.core.errors import Busy, EngineRefused, LimitsUnenforced, StackctlError, StateError
 from stackctl.core.incidents import from_plain, to_plain
 from stackctl.core.recovery import well_made
 from stackctl.core.verdicts import RULES, Rule, still
@@ -78,7 +78,7 @@ def act(
         with context.store.lock(action.project, command=command, wait=0):
             outcome, incident = _act_locked(context, action, limits, trails, tuple(rules), command)
     except Busy as error:
-        outcome, incident = Outcome(action=action, result="busy", words=error.message), None
+        outcome, incident = _beside(context, action, limits, trails, tuple(rules), error)
     except StackctlError as error:
         outcome, incident = Outcome(action=action, result="failed", words=str(error)), None
     outcome = replace(outcome, took=time.monotonic() - began)
@@ -140,6 +140,39 @@ def _act_locked(
     return _carried_out(case, incident)
 
 
+def _beside(
+    context: Context,
+    action: Action,
+    limits: Supervision,
+    trails: Mapping[str, Trail],
+    rules: tuple[Rule, ...],
+    busy: Busy,
+) -> tuple[Outcome, Incident | None]:
+    """What may be done while another command holds the lock: stop the one container that does harm.
+
+    An `up` may wait for minutes; it sees that the service has ended, fails, and undoes what it made.
+    """
+    told = Outcome(action=action, result="busy", words=busy.message)
+    if action.violation is None or not action.container or action.kind not in ("end", "halt"):
+        return told, None
+    try:
+        scene = look(context, action.project)
+        if scene.record is None or scene.record.phase == "stopping":
+            return told, None
+        world = _fresh_world(context, scene, scene.record, trails, limits)
+        confirmed = still(action, world, limits, rules)
+        if confirmed is None or confirmed.container != action.container:
+            return Outcome(action=action, result="recovered", words="it is not so any more"), None
+        incident = _write_incident(context, scene, confirmed, world)
+        context.engine.forbid_restart([action.container])
+        context.engine.stop([action.container])
+    except StackctlError as error:
+        return Outcome(action=action, result="failed", words=str(error)), None
+    words = f"its container was stopped beside another command ({busy.message})"
+    outcome = Outcome(action=confirmed, result="done", words=words, incident=incident.id)
+    return outcome, replace(incident, done=(words,))
+
+
 def _carried_out(case: _Case, incident: Incident | None) -> tuple[Outcome, Incident | None]:
     result: Result = "done"
     try:
@@ -182,7 +215,7 @@ def _fresh_world(
         record=record,
         containers=scene.containers,
         networks=scene.networks,
-        owner=owner(context, record),
+        owner=owner(context, record, context.store.lease(COMMAND)),
         trails={
             one.id: with_reading(trails.get(one.id), readings.get(one.id), limits.trail) for one in running
         },
@@ -207,6 +240,13 @@ def _end(case: _Case) -> tuple[str, ...]:
     return (removed_words(result.containers, result.networks),)
 
 
+def _fail(case: _Case, reason: str) -> tuple[str, ...]:
+    """End what cannot be adopted."""
+    aim = Aim(phase="failed", reason=reason)
+    result = end(case.context, case.scene, case.command, aim)
+    return (reason, removed_words(result.containers, result.networks))
+
+
 def _adopt(case: _Case) -> tuple[str, ...]:
     context, record = case.context, case.record
     made = [one for one in case.scene.containers if well_made(record, one)]
@@ -214,7 +254,10 @@ def _adopt(case: _Case) -> tuple[str, ...]:
     scene = look(context, case.scene.project)
     # what ran before keeps the limits that it was proven to have; an `up` cut short may have asked for others
     before = any(one.created < record.began for one in made)
-    proof = verify(context, scene.facts, record.services, scene.containers, allow_unenforced=before)
+    try:
+        proof = verify(context, scene.facts, record.services, scene.containers, allow_unenforced=before)
+    except LimitsUnenforced as error:
+        return _fail(replace(case, scene=scene), f"{case.action.reason}, and {error.message}")
     finish(context, replace(record, verified=proof, warnings=(case.action.reason,)), scene)
     return ("it is recorded as running",)
 
@@ -238,9 +281,19 @@ def _halt(case: _Case) -> tuple[str, ...]:
     record, service = case.record, case.action.service
     warning = f"{case.action.reason}: it was ended, the others live on (`stackctl why {record.stack}`)"
     halted = tuple(sorted({*record.halted, service}))
-    case.context.store.write(replace(record, halted=halted, warnings=(*record.warnings, warning)))
-    take_down(case.context, [one for one in case.scene.containers if one.service == service], ())
+    chosen = [one for one in case.scene.containers if one.service == service]
+    if len(chosen) == len(case.scene.containers):  # nothing would be left of it
+        return _end(replace(case, action=replace(case.action, phase="killed")))
+    with suppress(StateError):  # as in `end`
+        case.context.store.write(replace(record, halted=halted, warnings=(*record.warnings, warning)))
+    take_down(case.context, chosen, ())
     return (f"`{service}` was ended and removed, the other services live on",)
+
+
+def _spare(case: _Case) -> tuple[str, ...]:
+    halted = tuple(sorted({*case.record.halted, case.action.service}))
+    case.context.store.write(replace(case.record, halted=halted))
+    return ("recorded",)
 
 
 def _remove(case: _Case) -> tuple[str, ...]:
@@ -263,6 +316,7 @@ _ACTS: Mapping[str, Callable[[_Case], tuple[str, ...]]] = {
     "adopt": _adopt,
     "lose": _lose,
     "restart": _restart,
+    "spare": _spare,
     "halt": _halt,
     "remove": _remove,
 }

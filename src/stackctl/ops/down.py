@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,12 @@ def end(context: Context, scene: Scene, command: str, aim: Aim) -> DownResult:
     """`down` for a caller that holds the environment's lock.
 
     The record says what it is to become before anything is stopped, so that whoever comes after a crash
-    finishes the same. When something cannot be ended, it counts the attempt and belongs to nobody.
+    finishes the same; on a full disk it is ended all the same. When something cannot be ended, the attempt
+    counts and it belongs to nobody.
+
+    Raises:
+        EngineRefused, EngineUnavailable, TimedOut: Something cannot be ended.
+        StateError: There is no record, or what was done could not be written down.
     """
     record = scene.record
     if record is None:
@@ -80,7 +86,8 @@ def end(context: Context, scene: Scene, command: str, aim: Aim) -> DownResult:
     except StackctlError:
         if record.phase == "stopping":
             now = context.clock.now().wall
-            context.store.write(replace(record, attempts=record.attempts + 1, lease=None, updated=now))
+            with suppress(StateError):
+                context.store.write(replace(record, attempts=record.attempts + 1, lease=None, updated=now))
         raise
     if record.phase == "stopping":
         record = ended(context, record, aim.phase, aim.reason, aim.incident)
@@ -104,7 +111,8 @@ def _stopping(context: Context, record: EnvironmentRecord, command: str, aim: Ai
         lease=context.store.lease(command),
         updated=now,
     )
-    context.store.write(record)
+    with suppress(StateError):  # a full disk keeps nobody alive who must be ended
+        context.store.write(record)
     return record
 
 

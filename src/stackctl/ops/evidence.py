@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from stackctl.core.errors import StackctlError
-from stackctl.core.incidents import LOG_LINES, Incident, process_groups, to_plain, trail_data
+from stackctl.core.incidents import LOG_LINE, LOG_LINES, Incident, process_groups, to_plain, trail_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ def with_evidence(
         readings=trail_data(trail.readings if trail else ()),
         groups=process_groups(processes),
         processes=len(processes),
-        log=tuple(log.splitlines()[-LOG_LINES:]),
+        log=tuple(line[:LOG_LINE] for line in log.splitlines()[-LOG_LINES:]),
         log_from=container.service,
     )
 

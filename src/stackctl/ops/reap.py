@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stackctl.core.labels import PREFIX
@@ -65,6 +65,7 @@ def reap(
     Raises:
         EngineUnavailable, TimedOut: The engine cannot be asked; nothing was done.
     """
+    limits = replace(limits, retry=0.0)  # whoever asks by hand waits for nothing
     outcomes: list[Outcome] = []
     tried: set[tuple[str, str]] = set()
     watch = Watch(context, limits)

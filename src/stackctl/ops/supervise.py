@@ -18,8 +18,8 @@ from stackctl.core.errors import StackctlError, StateError
 from stackctl.core.pace import next_look
 from stackctl.core.verdicts import decide
 from stackctl.ops.acting import Outcome, act, tell
-from stackctl.ops.engines import Engines
 from stackctl.ops.evidence import keep, new_incident, with_evidence
+from stackctl.ops.watches import Watches
 
 if TYPE_CHECKING:
     from stackctl.core.actions import Action
@@ -66,25 +66,25 @@ class Supervisor:
     _reports: list[Thread] = field(default_factory=list)
     _unfinished: dict[str, str] = field(default_factory=dict)
     _peaks_at: float = 0.0
-    _engines: Engines = field(init=False)
+    _watches: Watches = field(init=False)
 
     def __post_init__(self) -> None:
-        self._engines = Engines(self.contexts, self.limits, self.log)
+        self._watches = Watches(self.contexts, self.limits, self.log)
 
     @property
     def watches(self) -> Mapping[str, Watch]:
         """The engines that are watched, by address; "" is the usual one."""
-        return self._engines.watches
+        return self._watches.by_host
 
     @property
     def frozen(self) -> bool:
         """Whether an engine accepts questions and never answers: such a look is no good one."""
-        return self._engines.frozen
+        return self._watches.frozen
 
     @property
     def blind(self) -> tuple[str, ...]:
         """Addresses of the engines that could not be asked when they were last tried."""
-        return self._engines.blind
+        return self._watches.blind
 
     @property
     def acting(self) -> bool:
@@ -98,7 +98,7 @@ class Supervisor:
 
     @property
     def _context(self) -> Context:
-        return self._engines.watches[""].context
+        return self._watches.by_host[""].context
 
     def tick(self) -> tuple[float, tuple[World, ...], Plan]:
         """One look at everything, and what follows from it.
@@ -110,9 +110,9 @@ class Supervisor:
         survey = self._context.store.recall()
         now = self._now()
         self._quiet = {key: until for key, until in self._quiet.items() if until > now}
-        self._engines.choose(survey.records)
+        self._watches.choose(survey.records)
         worlds, pauses, plans = [], [], []
-        for host, world in self._engines.look(survey, frozenset(self._busy), self._quiet):
+        for host, world in self._watches.look(survey, frozenset(self._busy), self._quiet):
             plan = decide(world, self.limits)
             self._carry_out(host, plan)
             self._alarm(world)
@@ -144,7 +144,7 @@ class Supervisor:
             if self.dry:
                 self._hush(action, self.limits.report_again)
                 self.log.write("would", **_words(action))
-            elif len(self._busy) < self.limits.acts:
+            elif action.project not in self._busy and len(self._busy) < self.limits.acts:
                 self._begin(host, action)
         for action in plan.reports:
             if len(self._reports) >= MOST_REPORTS:
@@ -158,7 +158,7 @@ class Supervisor:
             self._quiet[HOST] = FOREVER  # until it has ended: one at a time
         if self._quiet.get(_busy_key(action), 0.0) <= self._now():
             self.log.write("acts", **_words(action))
-        trails = self._engines.watches[host].all_trails()
+        trails = self._watches.by_host[host].all_trails()
         try:
             Thread(target=self._act, args=(host, action, trails), daemon=True).start()
         except RuntimeError as error:  # no more threads to be had
@@ -191,11 +191,11 @@ class Supervisor:
             self._hush(outcome.action, self._pause_after(outcome))
             if outcome.action.rule == "squeezing_host":
                 self._quiet[HOST] = self._now() + self.limits.cooldown
-            self._engines.relist_soon()
+            self._watches.relist_soon()
             self._note(outcome)
 
     def _pause_after(self, outcome: Outcome) -> float:
-        """Seconds for which the same environment is left alone; what was ended leaves nothing to cool down."""
+        """Seconds for which the environment is left alone; what was ended leaves nothing to cool down."""
         if outcome.result == "busy":
             return self.limits.busy_again
         if outcome.result == "recovered":
@@ -241,7 +241,7 @@ class Supervisor:
         self.log.write("reports", **_words(action))
         if not action.incident or self.dry:
             return
-        watch = self._engines.watches[host]
+        watch = self._watches.by_host[host]
         found, trails = watch.container(action.container), watch.all_trails()
         report = Thread(target=self._write_report, args=(host, action, found, trails), daemon=True)
         with suppress(RuntimeError):
@@ -284,7 +284,7 @@ class Supervisor:
             return
         self._peaks_at = now
         with suppress(StateError):  # a full disk: the peaks are in memory, and are written with the next ones
-            for watch in self._engines.watches.values():
+            for watch in self._watches.by_host.values():
                 watch.keep_peaks()
 
 

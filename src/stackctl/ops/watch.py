@@ -19,7 +19,7 @@ from stackctl.ops.looking import verified
 
 if TYPE_CHECKING:
     from stackctl.core.facts import Container, EngineFacts, Event, Network, Reading
-    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.records import EnvironmentRecord, Lease
     from stackctl.core.supervision import Supervision
     from stackctl.ops.context import Context
     from stackctl.ops.protocols import Survey
@@ -44,6 +44,7 @@ class Watch:
         self._trails: dict[str, Trail] = {}
         self._hands: dict[tuple[str, float], bool] = {}
         self._dirty: set[str] = set()
+        self._mine = context.store.lease("stackctl supervise")
         self._asked: dict[str, float] = {}
         self._listed = self._listed_all = self._sampled = float("-inf")
         self._known: tuple[EnvironmentRecord, ...] = ()
@@ -55,10 +56,11 @@ class Watch:
     def hint(self, events: Iterable[Event]) -> None:
         """Take what the engine said as a reason to list sooner, and to inspect anew what it was about."""
         for event in events:
-            self._dirty.add(event.id)
+            # bound anew and not changed: the look may be in another thread's hands
+            self._dirty = self._dirty | {event.id}
             self._listed = float("-inf")
             if asked_to_end(event, ""):
-                self._asked[event.id] = event.at
+                self._asked = {**self._asked, event.id: event.at}
 
     def relist_soon(self) -> None:
         """Forget when the last listing was."""
@@ -113,8 +115,9 @@ class Watch:
         Raises:
             StateError: The file system refused.
         """
+        self._peaks = {name: peaks for name, peaks in self._peaks.items() if name in self._groups}
         for project, (containers, _) in self._groups.items():
-            if project not in self._peaks:
+            if project not in self._peaks:  # what another supervisor saw, or nothing after a purge
                 self._peaks[project] = dict(self.context.store.peaks(project))
             before = self._peaks[project]
             found = higher(
@@ -137,7 +140,7 @@ class Watch:
         ours = {f"{PREFIX}home": self.context.store.identity}
         self._containers = engine.roster(ours, dirty=frozenset(self._dirty), full=full)
         self._networks = engine.networks_brief(ours)
-        self._dirty.clear()
+        self._dirty = set()
         self._known, self._listed = records, now
         self._listed_all = now if full else self._listed_all
         self._trails = self.trails(self._containers)
@@ -210,7 +213,7 @@ class Watch:
             record=record,
             containers=tuple(containers),
             networks=tuple(networks),
-            owner=owner(self.context, record),
+            owner=owner(self.context, record, self._mine),
             busy=busy,
             trails=self.trails(containers),
             by_hand=frozenset(c.id for c in containers if self._hands.get((c.id, c.finished))),
@@ -252,10 +255,17 @@ def why_stray(
     return f"nothing is remembered of `{project}`"
 
 
-def owner(context: Context, record: EnvironmentRecord) -> Owner:
-    """Whether a record has a lease, and whether its process lives."""
+def owner(context: Context, record: EnvironmentRecord, mine: Lease) -> Owner:
+    """Whether a record has a lease, and whether its process lives.
+
+    Args:
+        mine: A lease of this process. A record with such a lease that nobody of us acts upon is left over
+            from an act that failed, so that its owner counts as dead.
+    """
     if record.lease is None:
         return "none"
+    if (record.lease.boot, record.lease.pid, record.lease.started) == (mine.boot, mine.pid, mine.started):
+        return "dead"
     alive = context.store.lease_alive(record.lease)
     return "unknown" if alive is None else "alive" if alive else "dead"
 

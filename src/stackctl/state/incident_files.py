@@ -35,7 +35,8 @@ def write_incident(folder: Path, name: str, plain: dict[str, Any]) -> Path:
     below = folder / INCIDENTS
     make_folder(below)
     path = below / check_file_name(f"{name}.json", "incident")
-    write_atomic(path, json.dumps(plain, indent=1, allow_nan=False).encode(errors="backslashreplace") + b"\n")
+    text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False)
+    write_atomic(path, text.encode(errors="backslashreplace") + b"\n")
     for old in _names(below)[:-KEPT]:
         with suppress(OSError):
             (below / old).unlink()
