@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 from worlds import NOW
 
-from stackctl.core.heartbeat import STALE, Heartbeat, Standing, from_plain, version_key
+from stackctl.core.heartbeat import Heartbeat, Standing, from_plain, version_key
 from stackctl.core.records import Lease
+from stackctl.core.supervision import DEFAULT_SUPERVISION
 
 BEAT = Heartbeat(version="1.2.3", pid=7, since=1.0, wall=NOW.wall, boottime=NOW.boottime, boot=NOW.boot)
+STALE = DEFAULT_SUPERVISION.stale
 HOLDER = Lease(boot=NOW.boot, pid=7, started=1)
 
 
@@ -41,6 +43,9 @@ def test_its_age_counts_suspended_time_and_no_clock_that_was_set() -> None:
         (HOLDER, replace(BEAT, pid=3), 900.0, True, False, "pid 7, it has just begun"),
         (HOLDER, BEAT, 0.2, True, False, "pid 7, last good look less than 1s ago"),
         (HOLDER, BEAT, STALE + 1, False, True, "pid 7, HUNG: last good look 16s ago"),
+        (HOLDER, replace(BEAT, interval=60.0), 179.0, True, False, "pid 7, last good look 2m59s ago"),
+        (HOLDER, replace(BEAT, interval=60.0), 181.0, False, True, "pid 7, HUNG: last good look 3m1s ago"),
+        (HOLDER, replace(BEAT, interval=0.2), STALE - 1, True, False, "pid 7, last good look 14s ago"),
         (
             HOLDER,
             replace(BEAT, blind=("the engine",)),
@@ -56,6 +61,10 @@ def test_standing(
 ) -> None:
     found = Standing(holder=holder, beat=beat, age=age)
     assert (found.sound, found.stale, found.words) == (sound, stale, words)
+
+
+def test_a_successor_waits_longer_than_the_one_that_leaves_takes() -> None:
+    assert DEFAULT_SUPERVISION.handover >= DEFAULT_SUPERVISION.ending + 5
 
 
 def test_versions_sort_as_people_count() -> None:

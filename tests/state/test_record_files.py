@@ -1,8 +1,12 @@
 """A record is read back as it was written, or not at all; a damaged or newer one is kept."""
 
+import fcntl
 import json
+import os
+import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,6 +178,33 @@ def test_owned_ports_and_subnets_are_those_of_all_other_records(store, record) -
     assert store.owned_ports(PROJECT) == {20002: "other-0a1b2c"}
     assert store.owned_subnets() == {"10.208.0.0/26": PROJECT, "10.208.1.0/26": "other-0a1b2c"}
     assert store.owned_subnets("other-0a1b2c") == {"10.208.0.0/26": PROJECT}
+
+
+def recalled(store: FileStore) -> tuple[list[str], list[str]]:
+    found = store.recall()
+    return [one.project for one in found.records], [project for project, _ in found.unreadable]
+
+
+@contextmanager
+def kept_from_readers(path: Path) -> Iterator[None]:
+    """A file that is the same as before and cannot be opened now: a lease is upon it."""
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        yield
+    finally:
+        os.close(descriptor)
+        signal.signal(signal.SIGIO, before)
+
+
+def test_what_the_system_refused_once_is_read_when_it_no_longer_does(store, record) -> None:
+    store.write(record)
+    with kept_from_readers(path_of(store)):
+        assert recalled(store) == ([], [PROJECT])
+    assert recalled(store) == ([PROJECT], [])
+    path_of(store).write_bytes(b"damaged")
+    assert [recalled(store), recalled(store)] == [([], [PROJECT])] * 2
 
 
 def test_what_is_no_environment_is_passed_over(store, record) -> None:

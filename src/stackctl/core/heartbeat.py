@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from stackctl.core.supervision import DEFAULT_SUPERVISION
 from stackctl.core.units import show_duration
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from stackctl.core.records import Lease
 
 SCHEMA = 1
-STALE = 15.0
-"""Seconds without a good look after which a supervisor counts as hung: three times its longest interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +91,8 @@ class Standing:
         """
         if self.beat is None or self.beat.blind:
             return False
-        return self.alive and self._own_beat() and self.age > STALE
+        late = self.age > DEFAULT_SUPERVISION.stale_after(self.beat.interval)
+        return self.alive and self._own_beat() and late
 
     @property
     def sound(self) -> bool:

@@ -17,26 +17,59 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "supervisor"
-LOCK = "supervisor"
-"""The lock that the supervisor of a state directory holds for its whole life."""
 _FILE = "heartbeat.json"
 _PEAKS = "peaks.json"
 _MOST = 1 << 20
+_SAME = 0.01
+"""Seconds within which a file's time is that of its content: file systems round."""
+_SELF = ("pid", "boot", "since")
 
 
 def beat(home: Path, plain: Mapping[str, Any]) -> None:
     """Replace the heartbeat; whole, but not synced: it is worth nothing after the host went down.
 
+    Where that is refused, as by a full disk, the time of the present one is moved on, which takes no space.
+
     Raises:
-        StateError: The file system refused.
+        StateError: The file system refused both.
     """
-    make_folder(home / FOLDER)
-    _replace(home / FOLDER, _FILE, plain)
+    path = home / FOLDER / _FILE
+    try:
+        make_folder(home / FOLDER)
+        _replace(home / FOLDER, _FILE, plain, at=plain["wall"])
+    except StateError:
+        if not _move_on(path, plain):
+            raise
 
 
 def read_beat(home: Path) -> Mapping[str, Any] | None:
-    """The last heartbeat, None when there is none that can be read."""
-    return _read(home / FOLDER / _FILE)
+    """The last heartbeat, None when there is none that can be read; later than it says if it was moved on."""
+    path = home / FOLDER / _FILE
+    found = _read(path)
+    try:
+        late = path.stat().st_mtime - found["wall"] if found else 0.0
+        if found is None or late < _SAME:
+            return found
+        return {**found, "wall": found["wall"] + late, "boottime": found["boottime"] + late}
+    except (OSError, KeyError, TypeError):
+        return found
+
+
+def _move_on(path: Path, plain: Mapping[str, Any]) -> bool:
+    """Give the heartbeat in its place the time of one that cannot be written, by the clock that nobody sets.
+
+    False where there is none of the same process; one that cannot be read now is taken for its own.
+    """
+    old, at = _read(path), plain["wall"]
+    if old is not None:
+        if [old.get(name) for name in _SELF] != [plain[name] for name in _SELF]:
+            return False
+        at = old["wall"] + plain["boottime"] - old["boottime"]
+    try:
+        os.utime(path, (at, at), follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def write_peaks(folder: Path, plain: Mapping[str, Any]) -> None:
@@ -56,11 +89,14 @@ def read_peaks(folder: Path) -> Mapping[str, Any]:
     return _read(folder / _PEAKS) or {}
 
 
-def _replace(folder: Path, name: str, plain: Mapping[str, Any]) -> None:
+def _replace(folder: Path, name: str, plain: Mapping[str, Any], at: float | None = None) -> None:
+    """Replace a file as a whole; `at` is what its time is set to, seconds since the epoch."""
     temporary = folder / f".{name}-{os.getpid()}"
     with refused("write", folder / name):
         try:
             temporary.write_bytes(json.dumps(plain, allow_nan=False).encode())
+            if at is not None:
+                os.utime(temporary, (at, at))
             temporary.replace(folder / name)
         except OSError:
             with suppress(OSError):

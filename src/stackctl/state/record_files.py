@@ -20,6 +20,8 @@ RECORD = "record.json"
 _CHECKSUM = "checksum"
 _MOST = 4 << 20
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_Stamp = tuple[int, int, int]
+_Known = tuple[_Stamp, EnvironmentRecord | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def survey(environments: Path) -> Survey:
     records: list[EnvironmentRecord] = []
     unreadable: list[tuple[str, str]] = []
     for folder in _folders(environments):
-        found = _try_load(folder)
+        found, _ = _try_load(folder)
         if isinstance(found, str):
             unreadable.append((folder.name, found))
         elif found is not None:
@@ -183,7 +185,7 @@ class Recall:
 
     def __init__(self, environments: Path) -> None:
         self._environments = environments
-        self._known: dict[str, tuple[tuple[int, int, int], EnvironmentRecord | str]] = {}
+        self._known: dict[str, _Known] = {}
 
     def survey(self) -> Survey:
         """As `survey`.
@@ -192,37 +194,48 @@ class Recall:
             StateError: The folder of all environments cannot be listed.
         """
         before, self._known = self._known, {}
+        every: list[tuple[str, EnvironmentRecord | str]] = []
         for folder in _folders(self._environments):
-            stamp = _stamp(folder / RECORD)
-            if stamp is None:
-                continue
-            known = before.get(folder.name)
-            if known is not None and known[0] == stamp:
-                self._known[folder.name] = known
-            elif (found := _try_load(folder)) is not None:
-                self._known[folder.name] = (stamp, found)
-        every = [(name, found) for name, (_, found) in self._known.items()]
+            found = self._recall(folder, before.get(folder.name))
+            if found is not None:
+                every.append((folder.name, found))
         return Survey(
             tuple(found for _, found in every if not isinstance(found, str)),
             tuple((name, found) for name, found in every if isinstance(found, str)),
         )
 
+    def _recall(self, folder: Path, known: _Known | None) -> EnvironmentRecord | str | None:
+        try:
+            stamp = _stamp(folder / RECORD)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return _try_load(folder)[0]
+        if known is not None and known[0] == stamp:
+            self._known[folder.name] = known
+            return known[1]
+        found, lasting = _try_load(folder)
+        if found is not None and lasting:
+            self._known[folder.name] = (stamp, found)
+        return found
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
+
+def _stamp(path: Path) -> _Stamp:
+    found = os.lstat(path)
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _try_load(folder: Path) -> EnvironmentRecord | str | None:
+def _try_load(folder: Path) -> tuple[EnvironmentRecord | str | None, bool]:
+    """A record, or why it cannot be read; and whether that stays so while the file is the same.
+
+    What the file system refuses now, as without a free descriptor, it may grant in a moment.
+    """
     try:
-        return load(folder)
+        return load(folder), True
     except UnreadableRecord as error:
-        return str(error)
+        return str(error), True
     except StateError as error:
-        return error.message
+        return error.message, False
 
 
 def _folders(environments: Path) -> Iterator[Path]:
