@@ -53,7 +53,8 @@ def restart(
             keep_logs(context, record, look(context, record.project).containers, error)
             raise
         verify(context, scene.facts, record.services, containers)
-        finish(context, record, look(context, record.project))
+        halted = tuple(name for name in record.halted if name not in names)
+        finish(context, replace(record, halted=halted), look(context, record.project))
         return names
 
 

@@ -191,6 +191,9 @@ class Supervisor:
             self._hush(outcome.action, self._pause_after(outcome))
             if outcome.action.rule == "squeezing_host":
                 self._quiet[HOST] = self._now() + self.limits.cooldown
+            if outcome.action.rule == "over_pids":  # its incident tells of the refused forks already
+                refused = f"{outcome.action.project}/{outcome.action.service}/fork_refused"
+                self._quiet[refused] = self._now() + self.limits.report_again
             self._watches.relist_soon()
             self._note(outcome)
 
