@@ -6,7 +6,9 @@ Hypothesis draws the order; every command is a real one against a real daemon of
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,7 +22,14 @@ from daemon import PrivateDaemon
 from ground import KEEPER, KEEPER_HEAD, QUICK, SMALL, Ground, new_ground, sweep
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from invariants import Canaries, Prints, broken, damaged_state, leftovers, lost_data, plant_data, strays
 from waiting import until
 
@@ -37,22 +46,25 @@ from stackctl.state.store import FileStore
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1200)]
 
-EXAMPLES, STEPS = 6, 12
+EXAMPLES, STEPS = 6, 10
 NAMES = ("s", "t")
 SERVICES = {"app", "db"}
-STAY = QUICK.replace("exit 0", "exit 3")
-"""Ends at once when it is told to, and not as one that has done its work."""
 APP = f"""
 services:
   app:
     image: busybox:1.35
-    command: [sh, -c, "{STAY}"]
+    command: [sh, -c, "{QUICK}"]
 """
-KEPT = KEEPER.replace(QUICK, STAY)
 HOUR = 3600.0
 TOLD = {0, 1, 4, 5, 6, 7}
 """How a command may end while the daemon or the disk fails: never as a bug, never by a signal."""
 DISK = "8m"
+COMMANDS = st.sampled_from(["up", "down", "reap", "supervise"])
+FATES = st.sampled_from(
+    ["none", "kill9", "killgroup", "dead daemon", "stopped daemon", "frozen daemon", "full disk"]
+)
+CUT_SHORT = "record:stopping#1:after"
+"""Where a `down` that dies leaves everything to `reap`."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +99,20 @@ class Stage:
 
     Args:
         points: Command -> the fail-points that it passes on a quiet day.
+        deeds: How often each thing happened, and how often a command died.
     """
 
     daemon: PrivateDaemon
     disk: Path
     points: dict[str, Sequence[str]] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
+    deeds: Counter[str] = field(default_factory=Counter)
 
     def ground(self) -> Ground:
         """A new ground on the small disk, with a stack for each name."""
         ground = new_ground(self.disk / str(next(self.numbers)), self.daemon.host)
         ground.template("one", APP)
-        ground.template("sidecars/keeper", KEPT, KEEPER_HEAD)
+        ground.template("sidecars/keeper", KEEPER, KEEPER_HEAD)
         for name in NAMES:
             ground.stack(name, f"template: one\nsidecars: {{db: {{template: keeper}}}}\n{SMALL}")
         return ground
@@ -135,37 +149,65 @@ class Machine(RuleBasedStateMachine):
             self.data = plant_data(self.ground, self.projects[name])
         self.canaries.append(Canaries(self.ground).plant(self.projects["s"]))
 
-    # Commands on a quiet day
+    # Commands, and what befalls them
 
-    @rule(name=st.sampled_from(NAMES))
-    def up(self, name: str) -> None:
-        self.ground("up", name).ok()
-        assert self.states(name) == dict.fromkeys(SERVICES, "running")
+    @rule(verb=COMMANDS, name=st.sampled_from(NAMES), fate=FATES, at=st.integers(0, 10_000))
+    def command(self, verb: str, name: str, fate: str, at: int) -> None:
+        """A command has its way, or dies, or the daemon or the disk fails it."""
+        if fate.startswith("kill"):
+            self.dies(verb, name, at, fate)
+        elif fate.endswith("daemon"):
+            self.daemon_fails(verb, name, fate)
+        elif fate == "full disk":
+            with self.stage.full():
+                self.told(fate, self.ground(*words(verb, name)))
+        else:
+            self.has_its_way(verb, name)
 
-    @rule(name=st.sampled_from(NAMES))
-    def down(self, name: str) -> None:
-        self.ground("down", name).ok()
-        assert self.states(name) == {}
+    def has_its_way(self, verb: str, name: str) -> None:
+        self.ground(*words(verb, name)).ok()
+        if verb == "up":
+            assert self.states(name) == dict.fromkeys(SERVICES, "running")
+        if verb == "down":
+            assert self.states(name) == {}
 
-    @rule(words=st.sampled_from([("reap",), ("supervise", "--once")]))
-    def clean(self, words: tuple[str, ...]) -> None:
-        self.ground(*words).ok()
-
-    # Deaths
-
-    @rule(
-        verb=st.sampled_from(["up", "down", "reap"]),
-        name=st.sampled_from(NAMES),
-        at=st.integers(0, 10_000),
-        deed=st.sampled_from(["kill9", "killgroup"]),
-    )
-    def killed(self, verb: str, name: str, at: int, deed: str) -> None:
-        """A command dies in the middle of it."""
-        points = self.stage.points[verb if verb != "reap" else "down"]
-        words = (verb,) if verb == "reap" else (verb, name)
-        done = self.ground.at(points[at % len(points)], deed, *words)
-        assert done.code in {0, -9}, done
+    def dies(self, verb: str, name: str, at: int, deed: str) -> None:
+        """It has everything to do, and is killed at a point that it passes."""
+        getattr(self, f"before_{verb}")(name)
+        points = self.stage.points[verb]
+        done = self.ground.at(points[at % len(points)], deed, *words(verb, name))
+        assert done.code in {0, -signal.SIGKILL}, done
         until(lambda: not strays(self.ground), 15, "the end of what the command had started")
+        self.stage.deeds[f"{verb}: {'died' if done.code else 'lived on'}"] += 1
+
+    def before_up(self, name: str) -> None:
+        if self.phase(name) == "running":
+            self.ground("down", name).ok()
+
+    def before_down(self, name: str) -> None:
+        if self.phase(name) != "running":
+            self.ground("up", name).ok()
+
+    def before_reap(self, name: str) -> None:
+        self.before_down(name)
+        self.ground.at(CUT_SHORT, "kill9", "down", name)
+
+    before_supervise = before_reap
+
+    def daemon_fails(self, verb: str, name: str, how: str) -> None:
+        """The daemon is killed, stopped or frozen while a command works with it; later it answers again."""
+        child = self.ground.start(*words(verb, name))
+        {"dead daemon": self.daemon.kill, "stopped daemon": self.daemon.stop}.get(how, self.daemon.freeze)()
+        if how == "frozen daemon":
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(3)
+            self.daemon.thaw()
+        self.told(how, self.ground.ended(child))
+        if not self.daemon.pid:
+            self.daemon.start()
+            for canaries in self.canaries:
+                canaries.rebooted()
+        until(self.daemon.answers, 60, "an answer of the daemon")
 
     @rule(name=st.sampled_from(NAMES), service=st.sampled_from(sorted(SERVICES)))
     def service_dies(self, name: str, service: str) -> None:
@@ -174,35 +216,7 @@ class Machine(RuleBasedStateMachine):
             if one.service == service and one.state == "running":
                 self.daemon.docker("kill", one.id)
 
-    # The daemon
-
-    @rule(command=st.sampled_from(["up", "down", "reap"]), name=st.sampled_from(NAMES), kind=st.booleans())
-    def daemon_ends_under(self, command: str, name: str, kind: bool) -> None:
-        """The daemon is killed, or stopped, while a command works with it; later it is there again."""
-        child = self.started(command, name)
-        (self.daemon.kill if kind else self.daemon.stop)()
-        self.told(self.ground.ended(child))
-        self.daemon.start()
-        for canaries in self.canaries:
-            canaries.rebooted()
-
-    @rule(command=st.sampled_from(["up", "down", "reap"]), name=st.sampled_from(NAMES))
-    def daemon_freezes_under(self, command: str, name: str) -> None:
-        """The daemon does not answer for a while."""
-        child = self.started(command, name)
-        self.daemon.freeze()
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(3)
-        self.daemon.thaw()
-        self.told(self.ground.ended(child))
-        until(self.daemon.answers, 60, "an answer of the daemon")
-
-    # The disk, the clock, strangers
-
-    @rule(command=st.sampled_from(["up", "down", "reap"]), name=st.sampled_from(NAMES))
-    def disk_is_full(self, command: str, name: str) -> None:
-        with self.stage.full():
-            self.told(self.ground.ended(self.started(command, name)))
+    # The clock, strangers
 
     @rule(wall=st.sampled_from([-24 * HOUR, 0, 24 * HOUR]), slept=st.sampled_from([0, HOUR, 13 * HOUR]))
     def tick(self, wall: float, slept: float) -> None:
@@ -219,12 +233,13 @@ class Machine(RuleBasedStateMachine):
         expired = [fields["project"] for event, fields in lines.said if fields.get("phase") == "expired"]
         due = slept >= 12 * HOUR
         assert sorted(expired) == sorted(self.projects[name] for name in running if due), lines.said
+        self.stage.deeds["lifetimes that ended"] += len(expired)
 
+    @precondition(lambda self: len(self.canaries) < 2)
     @rule(name=st.sampled_from(NAMES))
     def forge(self, name: str) -> None:
         """Somebody puts containers there that look like ours."""
-        if len(self.canaries) < 2:
-            self.canaries.append(Canaries(self.ground).plant(self.projects[name], name))
+        self.canaries.append(Canaries(self.ground).plant(self.projects[name], name))
 
     # What always holds
 
@@ -265,12 +280,11 @@ class Machine(RuleBasedStateMachine):
     def phase(self, name: str) -> str:
         return str(self.ground.record(self.projects[name])["phase"])
 
-    def started(self, command: str, name: str) -> subprocess.Popen[str]:
-        return self.ground.start(*((command,) if command == "reap" else (command, name)))
-
-    def told(self, done: Done) -> None:
+    def told(self, fault: str, done: Done) -> None:
+        """A command that a fault befell says so in its own words."""
         assert done.code in TOLD, done
         assert "Traceback" not in done.err, done
+        self.stage.deeds[f"{fault}: exit code {done.code}"] += 1
 
     def context(self, clock: Jumping) -> Context:
         engine = DockerEngine({**os.environ, "DOCKER_HOST": self.daemon.host}, patience=5)
@@ -287,6 +301,11 @@ class Machine(RuleBasedStateMachine):
         return found
 
 
+def words(verb: str, name: str) -> tuple[str, ...]:
+    """A command as it is typed; `reap` and `supervise` are for all."""
+    return {"reap": ("reap",), "supervise": ("supervise", "--once")}.get(verb, (verb, name))
+
+
 @pytest.fixture
 def stage(images: Path, tmp_path: Path) -> Iterator[Stage]:
     """A daemon, and a small disk that was there before it, so that it sees it."""
@@ -297,15 +316,23 @@ def stage(images: Path, tmp_path: Path) -> Iterator[Stage]:
         daemon = PrivateDaemon(images=images)
         try:
             found = Stage(daemon.start(), disk)
-            ground = found.ground()
-            for verb in ("up", "down"):
-                found.points[verb], done = ground.traced(verb, "s")
-                done.ok()
+            found.points.update(points_of(found.ground()))
             yield found
         finally:
             daemon.close()
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def points_of(ground: Ground) -> dict[str, list[str]]:
+    """The fail-points that each command passes when it has everything to do."""
+    found = {}
+    for verb in ("up", "down", "reap", "supervise"):
+        if verb in ("reap", "supervise"):
+            ground("up", "s").ok()
+            ground.at(CUT_SHORT, "kill9", "down", "s")
+        found[verb], _ = ground.traced(*words(verb, "s"))
+    return found
 
 
 def test_whatever_happens_data_stays_and_ends_meet(stage: Stage) -> None:
@@ -321,3 +348,5 @@ def test_whatever_happens_data_stays_and_ends_meet(stage: Stage) -> None:
     )
     Machine.stage = stage
     run_state_machine_as_test(Machine, settings=chosen)
+    print(f"\n{dict(sorted(stage.deeds.items()))}")
+    assert sum(stage.deeds[f"{verb}: died"] for verb in stage.points) >= EXAMPLES // 2
