@@ -39,7 +39,8 @@ def with_command(
 ) -> int:
     """Bring an environment up, run CMD on this host with its variables, end it; CMD's exit code is ours.
 
-    When this process is killed, the environment is ended all the same. One that was up before stays up.
+    When this process is killed, the environment is ended all the same. One that was up before stays up,
+    and so does one that `stackctl up` is asked for meanwhile.
     """
     from stackctl.cli.watchman import ensure
     from stackctl.ops.tied import run_with
@@ -62,8 +63,8 @@ def with_command(
 
     result = run_with(session.context, prepared, options, tether=announced, run=run)
     if result.kept:
-        session.output.note(f"`{name}` was up before and stays up")
-    session.output.result({"project": prepared.project, "exit_code": result.code, "kept": result.kept})
+        session.output.note(f"`{name}` {result.kept}")
+    session.output.result({"project": prepared.project, "exit_code": result.code, "kept": bool(result.kept)})
     return result.code
 
 

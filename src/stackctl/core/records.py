@@ -117,7 +117,8 @@ class EnvironmentRecord:
         variables: `--set` values of the last `up`.
         tied: True when it belongs to its lease (`with`): a dead owner ends it.
         lease: Who is working on it, None when nobody is.
-        began: When the `up` that made it `starting` began, seconds since the epoch; what is older ran before.
+        began: When the `up` that made it `starting` began, seconds since the epoch by the engine's
+            clock, as the ages of its objects are; what is older ran before.
         aim: The phase that a `stopping` environment ends in.
         attempts: How often ending it has failed so far; the next try waits the longer.
         restarts: Service -> when the supervisor restarted it, seconds since the epoch, the oldest first.

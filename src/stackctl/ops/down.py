@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -47,12 +48,21 @@ class DownResult:
 
 
 def down(
-    context: Context, project: str, *, command: str, reason: str = "by hand", lock_wait: float = 30.0
+    context: Context,
+    project: str,
+    *,
+    command: str,
+    reason: str = "by hand",
+    lock_wait: float = 30.0,
+    still: Callable[[EnvironmentRecord], bool] | None = None,
 ) -> DownResult:
     """End an environment: stop and remove its containers and networks by id; its data stays.
 
     Works without the stack's file. Passes are repeated until one finds nothing, since a killed command's
     last container may appear late.
+
+    Args:
+        still: Asked under the lock whether it is still to be ended; when not, nothing is done.
 
     Raises:
         Busy: Another command is working on it.
@@ -60,6 +70,8 @@ def down(
     """
     with context.store.lock(project, command=command, wait=lock_wait):
         scene = look(context, project)
+        if still is not None and scene.record is not None and not still(scene.record):
+            return DownResult(record=scene.record, containers=0, networks=0, strangers=scene.strangers)
         return end(context, scene, command, _unfinished(scene.record) or Aim(reason=reason))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stackctl.core.errors import EngineRefused
 from stackctl.core.labels import PREFIX, Stamp, read_stamp
+from stackctl.core.records import LIVE
 
 if TYPE_CHECKING:
     from stackctl.core.facts import Container, EngineFacts, Network
@@ -39,7 +40,7 @@ def look(context: Context, project: str) -> Scene:
     Raises:
         EngineUnavailable, TimedOut: The engine cannot be asked.
         StateError: The record cannot be read.
-        EngineRefused: The environment was made on another engine than the one that answers.
+        EngineRefused: The environment is up on another engine than the one that answers.
     """
     record = context.store.read(project)
     facts = context.engine.facts()
@@ -73,7 +74,7 @@ def verified(record: EnvironmentRecord | None, stamp: Stamp | None) -> bool:
 
 
 def _check_engine(record: EnvironmentRecord | None, facts: EngineFacts) -> None:
-    if record is None or record.engine == facts.id or record.phase in ("stopped", "failed"):
+    if record is None or record.engine == facts.id or record.phase not in LIVE:
         return
     raise EngineRefused(
         f"`{record.project}` was made on the engine at {record.engine_host} ({record.engine}), "

@@ -24,6 +24,7 @@ def begin(context: Context, scene: Scene, prepared: Prepared, options: UpOptions
 
     An environment of which something runs keeps its generation and its deadline. One whose containers only
     exist (after a reboot) keeps the generation, which stands on their labels; anything else starts both anew.
+    What stood before without belonging to a command is not tied to one by it.
     """
     now = context.clock.now()
     old = scene.record if scene.containers else None
@@ -52,14 +53,24 @@ def begin(context: Context, scene: Scene, prepared: Prepared, options: UpOptions
         },
         secrets=tuple(spec.name for spec in prepared.rendered.secrets),
         variables=dict(prepared.given),
-        tied=options.tied,
-        began=now.wall,
+        tied=options.tied and not _stood(scene),
+        began=scene.facts.system_time or now.wall,
         budget=budget(prepared),
         lease=context.store.lease(options.command),
     )
     if old and running and options.lifetime is None:
         record = replace(record, lifetime=old.lifetime, deadline=old.deadline)
     return record
+
+
+def _stood(scene: Scene) -> bool:
+    """Whether there is something of an environment that nobody tied to a command."""
+    record = scene.record
+    if record is None or record.tied:
+        return False
+    if record.phase == "starting":  # of what a killed `up` left, only what it found there was somebody's
+        return any(container.created < record.began for container in scene.containers)
+    return record.phase in ("running", "lost") and bool(scene.containers)
 
 
 def deadline(context: Context, lifetime: float) -> Deadline:

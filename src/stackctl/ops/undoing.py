@@ -14,7 +14,7 @@ from stackctl.ops.taking_down import made_since, take_down
 
 if TYPE_CHECKING:
     from stackctl.core.facts import Container
-    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.records import EnvironmentRecord, Phase
     from stackctl.ops.context import Context
 
 KEPT_LINES = 200
@@ -33,20 +33,33 @@ def undo(context: Context, before: Scene, record: EnvironmentRecord, error: Base
         context.progress.warn(f"not everything could be undone: {problem}")
         context.store.write(replace(record, warnings=(f"the last `up` failed: {reason}",)))
         return
-    if before.record is not None and any(container.state == "running" for container in left.containers):
+    phase = _phase_of(before, left)
+    if before.record is not None and phase is not None:
         kept = replace(
             before.record,
-            phase="running",
+            phase=phase,
             placement=record.placement,
             document="",
-            lease=None,
+            lease=before.record.lease if before.record.tied else None,
             containers=ids_by_service(left.containers),
+            ending=before.record.ending if phase == "lost" else None,
             warnings=(f"the last `up` failed and was undone: {reason}",),
         )
         context.store.write(kept)
         return
     by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
     ended(context, record, "stopped" if by_hand else "failed", "interrupted" if by_hand else reason)
+
+
+def _phase_of(before: Scene, left: Scene) -> Phase | None:
+    """What an environment is of which something is left that was there before; None when nothing counts.
+
+    What only exists (after a reboot) is no leftover of a failure: its containers hold what they wrote.
+    """
+    if any(container.state == "running" for container in left.containers):
+        return "running"
+    was = before.record.phase if before.record is not None else None
+    return was if was in ("running", "lost") and left.containers else None
 
 
 def _remove_new(context: Context, before: Scene, record: EnvironmentRecord, error: BaseException) -> Scene:

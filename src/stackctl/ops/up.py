@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stackctl.core.changes import ServiceChange, as_done, changes
 from stackctl.core.convergence import standings, unsettled
 from stackctl.core.documents import load
-from stackctl.core.errors import ServiceFailed, StackctlError
+from stackctl.core.errors import Busy, ServiceFailed, StackctlError
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.placing import Placed, place_environment, write_folder
 from stackctl.ops.preflight import preflight
@@ -40,7 +40,7 @@ class UpOptions:
         wait_timeout: Seconds until every service must be ready.
         lifetime: Seconds from now; None keeps the deadline of an environment that runs.
         pull: Ask the registry for newer images even where the engine has one.
-        tied: The environment ends with its lease (`with`).
+        tied: The environment ends with its lease (`with`), unless it stood before without one.
         lock_wait: Seconds to wait for another command that works on it.
     """
 
@@ -84,18 +84,40 @@ def up(
     """Bring an environment up, or make it what its stack file now says.
 
     Args:
-        announced: Called with the record once it is on disk and before docker hears of anything.
+        announced: Called with the record once it is on disk and before docker hears of anything; not when
+            nothing is to do, except for one that is tied to this command from now on.
 
     Raises:
-        Busy: Another command is working on it.
+        Busy: Another command is working on it, or it is to be tied and belongs to another command.
         StackctlError: What this call made is undone again; the message says why.
     """
     with context.store.lock(prepared.project, command=options.command, wait=options.lock_wait):
         scene = recover(context, look(context, prepared.project))
+        if options.tied:
+            _check_owner(context, scene.record)
         planned = plan(context, scene, prepared)
         if scene.record and _nothing_to_do(scene, prepared, planned, options):
-            return _kept(context, scene, scene.record, prepared, planned, options)
-        return _bring_up(context, scene, prepared, planned, options, announced)
+            result = _kept(context, scene, scene.record, prepared, planned, options, announced)
+        else:
+            result = _bring_up(context, scene, prepared, planned, options, announced)
+    if scene.record and scene.record.tied and not result.record.tied:
+        owner = _owner_of(scene.record)
+        context.progress.warn(f"`{prepared.project}` belonged to {owner}, and stays up from now on")
+    return result
+
+
+def _check_owner(context: Context, record: EnvironmentRecord | None) -> None:
+    if record is None or record.phase != "running" or not record.tied or record.lease is None:
+        return
+    if context.store.lease_alive(record.lease) is not False:
+        raise Busy(
+            f"`{record.project}` belongs to {_owner_of(record)}, and ends with it",
+            hint="`--instance NAME` makes another environment of the same stack",
+        )
+
+
+def _owner_of(record: EnvironmentRecord) -> str:
+    return f"`{record.lease.command}` (pid {record.lease.pid})" if record.lease else "a command"
 
 
 def plan(context: Context, scene: Scene, prepared: Prepared) -> tuple[ServiceChange, ...]:
@@ -128,6 +150,7 @@ def _kept(
     prepared: Prepared,
     planned: tuple[ServiceChange, ...],
     options: UpOptions,
+    announced: Callable[[EnvironmentRecord], None] | None,
 ) -> UpResult:
     verify(
         context,
@@ -137,8 +160,12 @@ def _kept(
         allow_unenforced=options.allow_unenforced,
     )
     watched = with_thresholds(record, prepared)
+    if record.tied:
+        watched = replace(watched, tied=options.tied, lease=context.store.lease(options.command))
     if options.lifetime is not None or watched != record:
         record = finish(context, watched, scene, lifetime=options.lifetime)
+    if record.tied and announced is not None:
+        announced(record)
     return UpResult(record=record, changes=planned, containers=scene.containers)
 
 
@@ -219,9 +246,13 @@ def _still_standing(context: Context, record: EnvironmentRecord, containers: tup
 
 
 def _explained(context: Context, record: EnvironmentRecord, error: StackctlError) -> StackctlError:
-    """Compose's error, or the better one that the containers tell: whose health check or exit it was."""
+    """Compose's error, or the better one that the containers tell: whose health check or exit it was.
+
+    An exit from before this call explains nothing of it.
+    """
     containers = generation_of(context, record.project, record.generation)
-    failed = [s for s in standings(record.services, containers) if s.standing == "failed"]
+    recent = [one for one in containers if one.state == "running" or one.started >= record.began]
+    failed = [s for s in standings(record.services, recent) if s.standing == "failed"]
     if not failed:
         return error
     return ServiceFailed("; ".join(state.reason for state in failed), hint=error.hint)
