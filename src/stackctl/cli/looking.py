@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from stackctl.cli.command import command, instance_option
 from stackctl.cli.views import environment_data, record_data, standing_data
-from stackctl.cli.words import NONE, cpu_words, left_words, memory_words, named, pids_words
+from stackctl.cli.words import NONE, cpu_words, left_words, memory_words, named, pids_words, plural
 from stackctl.core.errors import UsageError
 from stackctl.core.records import LIVE, EnvironmentRecord
 from stackctl.core.units import show_duration, show_size
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
+    from stackctl.core.facts import Container
     from stackctl.core.heartbeat import Standing
     from stackctl.ops.status import EnvironmentView
 
@@ -39,7 +40,7 @@ def status_command(session: Session, name: str | None, instance: str, watch: boo
     if watch and session.output.json:
         raise UsageError("--watch does not go with --json", hint="run `stackctl status --json` in a loop")
     while True:
-        views = _views(session, name, instance)
+        views, hidden = _views(session, name, instance)
         found = standing(session.store, session.clock)
         if watch:
             click.clear()
@@ -48,10 +49,10 @@ def status_command(session: Session, name: str | None, instance: str, watch: boo
         if not watch:
             break
         time.sleep(WATCH_SECONDS)
-    if not views:
+    if not views and not hidden:
         session.output.note("no environment is up; start one with `stackctl up NAME`")
-    _tell_strays(session)
-    healthy = all(view.healthy for view in views) and (found.sound or not required)
+    _tell_strays(session, everything=not name)
+    healthy = not hidden and all(view.healthy for view in views) and (found.sound or not required)
     if required and not found.sound:
         session.output.warn(f"supervisor: {found.words}, and one is required")
     data = [{**environment_data(view), "supervisor": standing_data(found)} for view in views]
@@ -59,20 +60,68 @@ def status_command(session: Session, name: str | None, instance: str, watch: boo
     return 0 if healthy else 1
 
 
-def _views(session: Session, name: str | None, instance: str) -> list[EnvironmentView]:
+def _views(session: Session, name: str | None, instance: str) -> tuple[list[EnvironmentView], int]:
+    """What is to be shown, and of how many environments nothing can be; each of these is a warning."""
+    from stackctl.core.errors import EngineRefused, StateError
     from stackctl.ops.status import status
 
     if name:
-        records = [session.environment(name, instance)]
-    else:
-        records = [record for record in session.store.records() if record.phase in LIVE]
-    return [status(session.context, record.project) for record in records]
+        return [status(session.context, session.environment(name, instance).project)], 0
+
+    def view(project: str) -> EnvironmentView | None:
+        try:
+            return status(session.context, project)
+        except (EngineRefused, StateError) as error:
+            session.output.warn(f"`{project}` cannot be shown: {error.message}; {error.hint}")
+            return None
+
+    found = [view(record.project) for record in session.store.records() if record.phase in LIVE]
+    views = [one for one in found if one is not None]
+    return views, len(found) - len(views)
 
 
-def _tell_strays(session: Session) -> None:
-    """Say what cannot be read and is therefore left alone."""
-    for project, reason in session.store.unreadable():
+def _tell_strays(session: Session, *, everything: bool) -> None:
+    """Say what cannot be read and is therefore left alone, and of everything, what no record vouches for."""
+    containers = _containers(session) if everything else ()  # before the records, which are written first
+    unreadable = dict(session.store.unreadable())
+    for project, reason in unreadable.items():
         session.output.warn(f"the record of `{project}` cannot be read and is left alone: {reason}")
+    records = {record.project: record for record in session.store.records()}
+    for project, (number, why) in _strays(containers, records, unreadable).items():
+        forgotten = project not in records and project not in unreadable
+        adopt = f"`stackctl adopt {project}` takes on and " if forgotten else ""
+        session.output.warn(
+            f"{plural(number, 'container')} of `{project}` left alone: {why}; {adopt}"
+            f"`stackctl reap --force {project}` ends what is there, data is kept"
+        )
+
+
+def _containers(session: Session) -> Sequence[Container]:
+    """What carries this home's label; empty when the engine cannot be asked."""
+    from stackctl.core.errors import StackctlError
+    from stackctl.core.labels import PREFIX
+
+    try:
+        return session.engine.containers({f"{PREFIX}home": session.store.identity})
+    except StackctlError:
+        return ()
+
+
+def _strays(
+    containers: Sequence[Container],
+    records: Mapping[str, EnvironmentRecord],
+    unreadable: Mapping[str, str],
+) -> dict[str, tuple[int, str]]:
+    """Project -> how many containers no record vouches for, and why."""
+    from stackctl.core.labels import PREFIX
+    from stackctl.ops.watch import why_stray
+
+    found: dict[str, tuple[int, str]] = {}
+    for one in containers:
+        project = one.labels.get(f"{PREFIX}project", "")
+        if project and (why := why_stray(records, unreadable, one.labels)):
+            found[project] = (found.get(project, (0, ""))[0] + 1, why)
+    return found
 
 
 def _show(session: Session, view: EnvironmentView, found: Standing) -> None:

@@ -12,6 +12,8 @@ import click
 from stackctl.cli.command import command
 from stackctl.cli.values import duration
 from stackctl.core.errors import UsageError
+from stackctl.core.supervision import DEFAULT_SUPERVISION
+from stackctl.core.units import show_duration
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from stackctl.ops.supervise import Supervisor
     from stackctl.state.journal import Journal
 
-STOP_SECONDS = 30.0
+STOP_SECONDS = DEFAULT_SUPERVISION.handover
 _LEAST = 0.05
 
 
@@ -61,7 +63,7 @@ def supervise_command(
     log = Journal(path, form="json" if log_format == "json" else "text", echo=echo)
     supervisor = _supervisor(session, limits, log, dry_run)
     if once:
-        return _once(session, supervisor)
+        return 0 if not dry_run and _is_watched(session) else _once(session, supervisor)
     from stackctl.cli.watchman import Watchman
     from stackctl.state.notify import Notifier
 
@@ -83,8 +85,6 @@ def _interval(text: str | None) -> float:
 
 
 def _limits(session: Session, leave_after: str | None) -> Supervision:
-    from stackctl.core.supervision import DEFAULT_SUPERVISION
-
     limits = replace(DEFAULT_SUPERVISION, host_pressure=session.configuration.host_pressure)
     return replace(limits, leave=duration(leave_after, "--leave-after", limits.leave))
 
@@ -97,19 +97,42 @@ def _supervisor(session: Session, limits: Supervision, log: Journal, dry: bool) 
     return Supervisor(contexts=contexts(session), limits=limits, log=log, told=told, dry=dry)
 
 
+def _is_watched(session: Session) -> bool:
+    """Whether a sound supervisor does already what one look would do; says so."""
+    from stackctl.ops.standing import standing
+
+    found = standing(session.store, session.clock)
+    if not found.sound or found.holder is None:
+        return False
+    session.output.result({"acts": [], "reports": [], "blind": [], "unfinished": [], "watched": True})
+    session.output.note(f"nothing to do here: a supervisor watches ({found.words})")
+    return True
+
+
 def _once(session: Session, supervisor: Supervisor) -> int:
     """One look at everything; an engine that cannot be asked is an error here."""
     _, _, plan = supervisor.tick()
-    supervisor.finish(patience=120.0)
+    supervisor.finish(patience=supervisor.limits.once)
     blind = supervisor.blind
     if "" in blind:
         session.engine.facts()  # says better than we could why it cannot be asked
     acts = [one.plain() for one in plan.acts]
     reports = [one.plain() for one in plan.reports]
-    session.output.result({"acts": acts, "reports": reports, "blind": list(blind)}, ok=not blind)
+    unfinished = _unfinished(supervisor)
+    for sentence in unfinished:
+        session.output.warn(sentence)
+    done = not blind and not unfinished
+    data = {"acts": acts, "reports": reports, "blind": list(blind), "unfinished": unfinished}
+    session.output.result({**data, "watched": False}, ok=done)
     if not acts and not reports and not blind:
         session.output.note("nothing to do")
-    return 1 if blind else 0
+    return 0 if done else 1
+
+
+def _unfinished(supervisor: Supervisor) -> list[str]:
+    """What one look began and did not bring to its end."""
+    going_on = f"an act has not ended within {show_duration(supervisor.limits.once)}"
+    return [*supervisor.unfinished, *([going_on] if supervisor.acting else [])]
 
 
 def _status(session: Session) -> int:

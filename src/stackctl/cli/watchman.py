@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING
 
 from stackctl import __version__
-from stackctl.core.errors import StackctlError, TimedOut
+from stackctl.core.errors import Busy, StackctlError, TimedOut
 from stackctl.core.heartbeat import Heartbeat, version_key
 from stackctl.core.labels import PREFIX
 from stackctl.core.records import LIVE
+from stackctl.core.supervision import DEFAULT_SUPERVISION
 from stackctl.ops.standing import LOCK, leave, standing
 
 if TYPE_CHECKING:
@@ -33,13 +35,6 @@ if TYPE_CHECKING:
 
 MANUAL = "STACKCTL_SUPERVISOR"
 """Environment variable that says `auto` or `manual` for one command, over the configuration."""
-REOPEN = 5.0
-"""Seconds until an event stream that ended is opened again."""
-HANDOVER = 10.0
-"""Seconds that an older supervisor gets to leave before its successor gives up."""
-HOOK_SECONDS = 10.0
-PATIENCE = 10.0
-"""Seconds that the engine gets to answer; while it does not, readings go on and nobody is ended."""
 
 
 @dataclass(kw_only=True)
@@ -71,23 +66,43 @@ class Watchman:
     def watch(self) -> int:
         """Hold the supervisor's lock and watch; the exit code.
 
+        One that does nothing needs no lock: it may look on beside one that acts.
+
         Raises:
             Busy: Another supervisor holds it.
         """
         from stackctl.cli.preloading import preload
 
-        session = self.session
         preload()
-        with session.store.lock(LOCK, command=session.command("supervise"), wait=1.0):
-            reader = self._catch_signals()
-            self.log.write("began", pid=os.getpid(), version=__version__, home=str(session.store.home))
-            try:
-                self._loop(reader)
-            finally:
-                self.notifier.stopping()
-                self.supervisor.finish()
-                self.log.write("left", words="what it watched runs on", signal=self._signal())
+        reader = self._catch_signals()
+        if self.supervisor.dry:
+            self._watch_on(reader)
+            return 0
+        self._hold(reader)
+        with suppress(Busy):  # then another one watches
+            while not self._told and self._is_needed():
+                self._hold(reader)
+        self.notifier.stopping()
         return 0
+
+    def _hold(self, reader: int) -> None:
+        session = self.session
+        with session.store.lock(LOCK, command=session.command("supervise"), wait=1.0):
+            self._watch_on(reader)
+
+    def _watch_on(self, reader: int) -> None:
+        self.log.write("began", pid=os.getpid(), version=__version__, home=str(self.session.store.home))
+        try:
+            self._loop(reader)
+        finally:
+            if self._told:
+                self.notifier.stopping()
+            self.supervisor.finish(self.supervisor.limits.ending)
+            self.log.write("left", words="what it watched runs on", signal=self._signal())
+
+    def _is_needed(self) -> bool:
+        """Whether something came up while it left: `up` saw the lock held then, and began none."""
+        return any(record.phase in LIVE for record in self.session.store.records())
 
     def _signal(self) -> str:
         return signal.Signals(self._told[0]).name if self._told else ""
@@ -100,7 +115,7 @@ class Watchman:
                 if not ready:
                     self.notifier.ready()
                     ready = True
-                self._beat(worlds, pause)
+                self._beat(worlds, self.interval or pause)
                 if self._has_nothing_to_do(worlds):
                     self.log.write("leaves", words="nothing has been left to watch for a while")
                     return
@@ -122,7 +137,7 @@ class Watchman:
 
     def _beat(self, worlds: tuple[World, ...], pause: float) -> None:
         now = self.session.clock.now()
-        if now.boottime - self._beaten < 1.0:
+        if now.boottime - self._beaten < self.supervisor.limits.beat:
             return
         self._beaten = now.boottime
         good = not self.supervisor.frozen
@@ -141,8 +156,9 @@ class Watchman:
             containers=sum(len(one.containers) for one in live),
             blind=tuple(host or "the engine" for host in self.supervisor.blind),
         )
-        with suppress(StackctlError):  # a full disk must not end the watch; the age of the beat tells of it
-            self.session.store.beat(beat.plain())
+        if not self.supervisor.dry:
+            with suppress(StackctlError):  # what cannot be written must not end the watch
+                self.session.store.beat(beat.plain())
         self.notifier.status(f"watches {len(live)} environments, {beat.containers} containers")
         if good:
             self.notifier.beat()
@@ -161,8 +177,10 @@ class Watchman:
         """Let time pass until the next look, a signal, or an event of ours."""
         self._open_streams()
         streams = {stream.fileno(): host for host, stream in self._streams.items()}
-        ready, _, _ = select.select([reader, *streams], [], [], max(0.0, seconds))
-        for descriptor in ready:
+        waiting = select.poll()  # unlike select it takes descriptors of any number
+        for descriptor in (reader, *streams):
+            waiting.register(descriptor, select.POLLIN)
+        for descriptor, _ in waiting.poll(ceil(max(0.0, seconds) * 1000)):
             if descriptor == reader:
                 with suppress(BlockingIOError):
                     os.read(reader, 64)
@@ -176,14 +194,14 @@ class Watchman:
             watch.relist_soon()
             stream.close()
             del self._streams[host]
-            self._reopen[host] = time.monotonic() + REOPEN
+            self._reopen[host] = time.monotonic() + self.supervisor.limits.reopen
 
     def _open_streams(self) -> None:
         ours = {f"{PREFIX}home": self.session.store.identity}
         for host, watch in self.supervisor.watches.items():
             if host in self._streams or self._reopen.get(host, 0.0) > time.monotonic() or watch.facts is None:
                 continue
-            self._reopen[host] = time.monotonic() + REOPEN
+            self._reopen[host] = time.monotonic() + self.supervisor.limits.reopen
             with suppress(StackctlError):
                 stream = watch.context.engine.events(ours)
                 if stream is not None:
@@ -221,23 +239,38 @@ def ensure(session: Session) -> None:
         return
     try:
         found = standing(session.store, session.clock)
-        if found.alive and not _older(found) and not found.stale:
-            return
         if found.alive:
-            _replace(session, found)
+            hung = found.stale and _hangs(session)
+            if not hung and not _older(found):
+                return
+            _replace(session, hung)
         _start(session)
     except (StackctlError, OSError) as error:
         session.output.warn(f"no supervisor could be started: {error}")
 
 
-def _replace(session: Session, found: Standing) -> None:
-    """Make an older or a hung supervisor leave; one that hangs is killed, since it remembers nothing."""
+def _hangs(session: Session) -> bool:
+    """Whether it gives no sign of life while one is waited for; after the host slept, it soon does."""
+    until = session.clock.now().boottime + DEFAULT_SUPERVISION.second_look
+    while standing(session.store, session.clock).stale:
+        if session.clock.now().boottime >= until:
+            return True
+        session.clock.sleep(0.1)
+    return False
+
+
+def _replace(session: Session, hung: bool) -> None:
+    """Make an older or a hung supervisor leave; one that hangs is killed, since it remembers nothing.
+
+    One that lives and could only not say so leaves in that time by itself.
+    """
+    patience = DEFAULT_SUPERVISION.handover
     try:
-        leave(session.store, session.clock, _terminate, patience=1.0 if found.stale else HANDOVER)
+        leave(session.store, session.clock, _terminate, patience=patience)
     except TimedOut:
-        if not found.stale:
+        if not hung:
             raise
-        leave(session.store, session.clock, _kill, patience=HANDOVER)
+        leave(session.store, session.clock, _kill, patience=patience)
 
 
 def _older(found: Standing) -> bool:
@@ -281,7 +314,7 @@ def hook(session: Session, log: Log) -> Callable[[bytes], None] | None:
         from stackctl.engine.process import run
 
         try:
-            done = run(words, timeout=HOOK_SECONDS, env=os.environ, input=incident, cwd="/")
+            done = run(words, timeout=DEFAULT_SUPERVISION.hook, env=os.environ, input=incident, cwd="/")
         except (StackctlError, OSError) as error:
             log.write("hook", command=words[0], result="failed", reason=str(error))
             return
@@ -298,7 +331,7 @@ def contexts(session: Session) -> Callable[[str], Context]:
     from stackctl.ops.context import Silence
 
     def make(host: str) -> Context:
-        engine = session.engine_at(host, patience=PATIENCE)
+        engine = session.engine_at(host, patience=DEFAULT_SUPERVISION.answer)
         return replace(session.context, engine=engine, progress=Silence())
 
     return make
