@@ -62,9 +62,7 @@ def run_command(
     if done.reason:
         session.output.warn(f"ended: {done.reason}")
     if done.left:
-        session.output.warn(
-            f"it left {_processes(len(done.left))} behind, ended now: {_names(done.left)}"
-        )
+        session.output.warn(f"it left {_processes(len(done.left))} behind, ended now: {_names(done.left)}")
     for one in done.stuck:
         session.output.warn(f"process {one.pid} (`{one.command[:60]}`) could not be ended")
     session.output.result(
