@@ -107,7 +107,8 @@ def test_what_comes_up_while_it_leaves_is_watched(cli: Cli, begun: list[subproce
     until(lambda: journal(cli.home, event="leaves"), 20, "its leave")
     os.close(reader)
 
-    until(lambda: heartbeat(cli.home).get("environments") == 1, 20, "a look at what came up")
+    beat = cli.home / "supervisor" / "heartbeat.json"  # the pipe, until the next one takes its place
+    until(lambda: beat.is_file() and heartbeat(cli.home)["environments"] == 1, 20, "a look at what came up")
     assert (standing(cli)["pid"], standing(cli)["sound"]) == (child.pid, True)
     assert [one["event"] for one in journal(cli.home)] == ["began", "leaves", "left", "began"]
     cli("down", project).ok()
