@@ -187,7 +187,6 @@ print("usage", open(first if os.path.exists(first) else second).read(), flush=Tr
     assert usage > 128 * MIB * 8 // 10, "the page cache must be there for this test to say something"
     status = house.cli("status", "reader", "--json").ok().data
     assert status["services"]["rogue"]["usage"]["memory_bytes"] < 40 * MIB
-    assert status["services"]["rogue"]["peak"]["memory_bytes"] < 128 * MIB * 8 // 10
     assert house.ids(project) == before
     assert house.incidents("reader") == []
     house.cli("down", "reader").ok()
@@ -248,14 +247,14 @@ def test_a_crash_loop_is_restarted_three_times_and_what_was_stopped_by_hand_neve
     (idle,) = [one for one in house.cli.containers(project) if one.service == "idle"]
     assert idle.state == "exited"
     record = house.cli.record(project)
-    assert (record["phase"], record["restarts"]) == ("running", {})
-    assert journal(house.home, project) == []
+    assert (record["phase"], record["restarts"], record["halted"]) == ("running", {}, ["idle"])
+    assert [one["action"] for one in journal(house.home, project, "acts")] == ["spare"]
 
     house.go(project, "loop")
     until(lambda: house.cli.record(project)["phase"] == "failed", 90, "the supervisor giving up")
 
     acts = [(one["rule"], one["action"]) for one in journal(house.home, project, "acts")]
-    assert acts == [("crash_looping", "restart")] * 3 + [("crash_looping", "end")]
+    assert acts[1:] == [("crash_looping", "restart")] * 3 + [("crash_looping", "end")]
     assert house.ids(project) == []
     (incident,) = house.incidents("looper")
     assert "ended again (exit code 7) after 3 restarts" in incident["reason"]
