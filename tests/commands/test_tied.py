@@ -37,6 +37,7 @@ services:
     command: [sh, -c, "trap 'exit 0' TERM; while :; do sleep 1 & wait; done"]
     environment: {WORD: "{{ word }}"}
 """
+BAD = "  bad: {image: 'busybox:1.35', command: [sh, -c, 'exit 3']}\n"
 STAYS = ("sh", "-c", "echo up; read line")
 
 
@@ -142,8 +143,10 @@ def test_up_during_a_with_takes_it_over_and_outlives_it(app: Cli, words: tuple[s
 
 def test_an_up_that_fails_during_a_with_leaves_it_the_withs(app: Cli) -> None:
     with belonging(app) as child:
-        app.template("t", APP.replace("trap 'exit 0' TERM; while :; do sleep 1 & wait; done", "exit 3"), HEAD)
-        assert app("up", "s", "--set", "word=two").code == 1
+        (before,) = app.containers()
+        app.template("t", APP + BAD, HEAD)
+        assert app("up", "s").code == 1
+        assert [(one.id, one.state) for one in app.containers()] == [(before.id, "running")]
         err = finish(child)
 
     assert child.returncode == 0, err
