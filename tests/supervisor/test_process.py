@@ -133,7 +133,6 @@ def test_each_line_of_its_log_is_one_object_and_a_quiet_look_writes_none(
     assert shown[1] == {
         "time": shown[1]["time"],
         "event": "acts",
-        "stack": "calm",
         "project": project,
         "rule": "expired",
         "action": "end",
@@ -447,9 +446,11 @@ def test_an_engine_that_is_not_there_is_waited_for_and_nothing_is_deleted(
     cli: Cli, begun: list[subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     calm_stack(cli)
-    project = up(cli, "--lifetime", "2s")
     folder = Path(tempfile.mkdtemp(prefix="stackctl-engine-"))
     missing = folder / "docker.sock"
+    missing.symlink_to("/var/run/docker.sock")
+    project = up(cli, "--lifetime", "2s", DOCKER_HOST=f"unix://{missing}")
+    missing.unlink()
     before, record = cli.containers(project), cli.record(project)
     try:
         once = cli("supervise", "--once", "--json", DOCKER_HOST=f"unix://{missing}")
