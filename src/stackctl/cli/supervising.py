@@ -11,6 +11,7 @@ import click
 
 from stackctl.cli.command import command
 from stackctl.cli.values import duration
+from stackctl.cli.words import plural
 from stackctl.core.errors import UsageError
 from stackctl.core.supervision import DEFAULT_SUPERVISION
 from stackctl.core.units import show_duration
@@ -145,8 +146,8 @@ def _status(session: Session) -> int:
     if found.beat is not None and found.alive:
         beat = found.beat
         session.output.line(
-            f"  version {beat.version}, watches {beat.environments} environments, "
-            f"{beat.containers} containers{', leaves by itself when idle' if beat.background else ''}"
+            f"  version {beat.version}, watches {plural(beat.environments, 'environment')}, "
+            f"{plural(beat.containers, 'container')}{', leaves by itself when idle' if beat.background else ''}"
         )
     if not found.alive:
         session.output.note("`stackctl up` starts one by itself; `stackctl supervise` runs one here")
