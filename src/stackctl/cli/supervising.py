@@ -145,9 +145,10 @@ def _status(session: Session) -> int:
     session.output.line(f"supervisor: {found.words}")
     if found.beat is not None and found.alive:
         beat = found.beat
+        leaves = ", leaves by itself when idle" if beat.background else ""
         session.output.line(
             f"  version {beat.version}, watches {plural(beat.environments, 'environment')}, "
-            f"{plural(beat.containers, 'container')}{', leaves by itself when idle' if beat.background else ''}"
+            f"{plural(beat.containers, 'container')}{leaves}"
         )
     if not found.alive:
         session.output.note("`stackctl up` starts one by itself; `stackctl supervise` runs one here")

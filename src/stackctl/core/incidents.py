@@ -24,7 +24,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessGroup:
-    """Processes with the same command line and parent.
+    """Processes with the same command line.
 
     Args:
         count: Processes.
@@ -130,17 +130,18 @@ def trail_data(readings: Sequence[Reading]) -> tuple[dict[str, float | None], ..
 def process_groups(processes: Sequence[Process], top: int = TOP) -> tuple[ProcessGroup, ...]:
     """The largest groups of processes: the first `top` by count, and the first `top` by memory."""
     commands = {one.inside: one.command for one in processes if one.inside}
-    members: dict[tuple[str, int], list[Process]] = {}
+    members: dict[str, list[Process]] = {}
     for one in processes:
-        members.setdefault((one.command[:_COMMAND], one.parent), []).append(one)
-    groups = [_group(key, found, commands) for key, found in members.items()]
+        members.setdefault(one.command[:_COMMAND], []).append(one)
+    groups = [_group(command, found, commands) for command, found in members.items()]
     by_count = sorted(groups, key=lambda one: (-one.count, -one.memory))[:top]
     by_memory = sorted(groups, key=lambda one: (-one.memory, -one.count))[:top]
     return tuple(dict.fromkeys([*by_count, *by_memory]))
 
 
-def _group(key: tuple[str, int], found: Sequence[Process], commands: Mapping[int, str]) -> ProcessGroup:
-    command, parent = key
+def _group(command: str, found: Sequence[Process], commands: Mapping[int, str]) -> ProcessGroup:
+    parents = {one.parent for one in found}
+    parent = parents.pop() if len(parents) == 1 else 0
     return ProcessGroup(
         command=command,
         count=len(found),
