@@ -7,11 +7,14 @@ root=$1 guest=$2 wheels=$3 images=$4
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 # An emulated processor boots slowly enough. Its only link is slirp's, which nobody has to wait for; the
-# rest serves screens, people, or machines that live for long
+# rest serves screens, people, other hardware, or machines that live for long
 silence() {
   for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
     fstrim.timer logrotate.timer systemd-tmpfiles-clean.timer getty@tty1.service serial-getty@ttyS0.service \
-    systemd-networkd-wait-online.service systemd-pstore.service modprobe@drm.service modprobe@efi_pstore.service; do
+    systemd-networkd-wait-online.service systemd-network-generator.service systemd-pstore.service \
+    modprobe@drm.service modprobe@efi_pstore.service modprobe@configfs.service modprobe@fuse.service \
+    proc-sys-fs-binfmt_misc.automount systemd-binfmt.service dev-hugepages.mount dev-mqueue.mount \
+    sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
   done
 }

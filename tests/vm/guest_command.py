@@ -14,6 +14,8 @@ from guest import COMMAND_DEADLINE_S, Done, Guest
 from stackctl.core.labels import PREFIX
 from stackctl.core.names import short_hash
 
+UP_DEADLINE_S = 600
+TIMED_OUT = 6
 STILL = "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"
 
 
@@ -39,6 +41,13 @@ class GuestCommand:
 
     def __call__(self, arguments: str, timeout: float = COMMAND_DEADLINE_S) -> Done:
         return self.guest.run(self.line(arguments), timeout)
+
+    def up(self, name: str) -> Done:
+        """Bring an environment up; again where the host left the guest no time to answer itself in time."""
+        up = self.line(f"up {name}")
+        return self.guest.until(
+            up, UP_DEADLINE_S, lambda done: done.code != TIMED_OUT, timeout=UP_DEADLINE_S
+        ).ok()
 
     def line(self, arguments: str) -> str:
         """The line of shell that runs it."""

@@ -66,7 +66,7 @@ class Ledger:
         assert len(self.rows) >= 3
 
     def bring_up(self) -> None:
-        self.command("up data", timeout=300).ok()
+        self.command.up("data")
 
     def database(self) -> str:
         return f"$(docker ps -q {self.command.label} --filter name=-db-)"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from guest import Guest
+from guest import Done, Guest
 from guest_command import STILL, GuestCommand
 from ledger import Ledger
 
-pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(1500)]
 MEBIBYTE = 1024 * 1024
 
 
@@ -23,12 +23,16 @@ def test_it_is_the_machine_that_it_is_meant_to_be(guest: Guest) -> None:
 
 
 def test_doctor_finds_nothing_wrong(cli: GuestCommand) -> None:
-    checks = cli("doctor --json").ok().data["checks"]
-    assert {check["check"]: check["message"] for check in checks if check["state"] == "failed"} == {}
+    """Asked again where the host left the guest no time to answer in time."""
+
+    def failed(done: Done) -> dict[str, str]:
+        return {one["check"]: one["message"] for one in done.data["checks"] if one["state"] == "failed"}
+
+    cli.guest.until(cli.line("doctor --json"), 240, lambda done: failed(done) == {}).ok()
 
 
 def test_limits_stand_in_the_kernel(cli: GuestCommand) -> None:
-    up = cli("up hello").ok()
+    up = cli.up("hello")
     assert "limits proven in the kernel" in up.out
     group = cli.cgroup(cli.container("hello", "web"))
     assert cli.reads(group, "memory.max", "memory.swap.max", "pids.max", "cpu.max") == {
@@ -41,13 +45,14 @@ def test_limits_stand_in_the_kernel(cli: GuestCommand) -> None:
 
 
 def test_the_kernel_enforces_them(cli: GuestCommand) -> None:
-    hog = "head -c 40m /dev/zero | tail | sleep 1"
     cli.stack("tight", {"web": {"command": ["sh", "-c", STILL]}}, limits={"memory": "32m", "pids": 16})
-    cli("up tight").ok()
-    forks = "for i in $(seq 40); do sleep 60 & done"
-    assert "can't fork" in cli(f"exec -T tight web sh -c '{forks}'").err
+    cli.up("tight")
+    inside = f"docker exec {cli.container('tight', 'web')}"
     group = cli.cgroup(cli.container("tight", "web"))
-    cli(f"exec -T tight web sh -c '{hog}'")
+    hog = """awk 'BEGIN { text = "xxxxxxxx"; while (1) text = text text }'"""
+    assert cli.guest.run(f"{inside} {hog}").code == 137
+    forks = "for i in $(seq 40); do sleep 60 > /dev/null 2>&1 & done"
+    assert "can't fork" in cli.guest.run(f"{inside} sh -c '{forks}'").err
     events = cli.reads(group, "memory.events", "pids.events")
     assert "oom_kill 0" not in events["memory.events"]
     assert events["pids.events"] != "max 0"
@@ -63,7 +68,7 @@ def test_readings_are_those_of_the_control_group(cli: GuestCommand) -> None:
         "healthcheck": {"test": ["CMD", "test", "-e", "/tmp/ready"], "interval": "1s", "retries": 60},
     }
     cli.stack("still", {"web": service}, limits={"memory": "200m", "pids": 32})
-    cli("up still").ok()
+    cli.up("still")
     group = cli.cgroup(cli.container("still", "web"))
     usage = cli.status("still")["services"]["web"]["usage"]
     current = int(cli.reads(group, "memory.current")["memory.current"])

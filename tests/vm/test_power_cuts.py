@@ -13,7 +13,7 @@ from guest import Guest, say
 from guest_command import STILL, GuestCommand
 from ledger import Ledger
 
-pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(1500)]
 
 SEED = int(os.environ.get("STACKCTL_VM_SEED") or random.SystemRandom().randrange(1 << 32))
 LIVE = ("starting", "running", "stopping")

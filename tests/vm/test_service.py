@@ -8,7 +8,7 @@ import pytest
 from guest_command import GuestCommand
 from ledger import Ledger
 
-pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(1500)]
 
 UNIT = "stackctl-supervisor.service"
 # As installed it may freeze for a minute, which is too long for a test

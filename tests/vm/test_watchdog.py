@@ -9,7 +9,7 @@ import pytest
 from guest import Guest
 from guest_command import STILL, GuestCommand, lent
 
-pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(1500)]
 
 MEBIBYTE = 1024 * 1024
 GATE = "until [ -e /tmp/go ]; do sleep 1; done"
@@ -37,7 +37,7 @@ def watched(guest: Guest) -> Iterator[GuestCommand]:
             for name, script in scripts.items()
         }
         command.stack("rogues", services, **SETTINGS)
-        command("up rogues", timeout=300).ok()
+        command.up("rogues")
         yield command
 
 
