@@ -42,7 +42,7 @@ def marked(mark: str) -> list[int]:
 
 def wait_for(mark: str, count: int, seconds: float = 20.0) -> list[int]:
     until = time.monotonic() + seconds
-    while len(found := marked(mark)) != count and time.monotonic() < until:
+    while len(found := marked(mark)) < count and time.monotonic() < until:
         time.sleep(0.05)
     return found
 

@@ -253,8 +253,10 @@ class TestEngineGate:
     @pytest.fixture
     def suite(self, tmp_path: Path) -> Path:
         (tmp_path / "tests").mkdir()
-        shutil.copy2(ROOT / "tests" / "conftest.py", tmp_path / "tests" / "conftest.py")
-        (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = engine: on the engine\n")
+        for name in ("conftest.py", "tables.py"):
+            shutil.copy2(ROOT / "tests" / name, tmp_path / "tests" / name)
+        settings = "[pytest]\nmarkers = engine: on the engine\npythonpath = tests\n"
+        (tmp_path / "pytest.ini").write_text(settings)
         (tmp_path / "tests" / "test_two.py").write_text(
             "import pytest\n\n@pytest.mark.engine\ndef test_engine(): pass\n\ndef test_core(): pass\n"
         )
