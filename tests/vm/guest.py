@@ -5,7 +5,7 @@ honours the guest's flushes (cache=writeback): what the guest synced is on the d
 what it did not may be gone, as with a disk that has a cache of its own.
 
 Its clock counts instructions (-icount, a nanosecond each; asleep it follows the host's): on a host that has
-no time for it, the guest is slow to us and not to itself, and no deadline or health check in it fails for that.
+no time for it, the guest is slow to us and not to itself, and no deadline or health check fails for that.
 That takes a single processor, which costs little: two emulated ones mostly wait for each other.
 """
 
