@@ -22,6 +22,7 @@ usage: scripts/test.sh core | all | slow | vm | --help
 Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also make sure of
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
 leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (2).
+STACKCTL_TEST_VM=none leaves the guest machine out of slow, and says so.
 USAGE
 }
 
@@ -122,7 +123,7 @@ slow() {
 
 # One guest serves them all, and says on the way how it fares
 vm() {
-  if ! wants_engine; then
+  if [ "${STACKCTL_TEST_VM:-}" = none ] || ! wants_engine; then
     timed 'not run: the tests in the guest machine' .venv-dev/bin/python -m pytest -q -m vm --collect-only tests/vm || :
   elif timed 'the disk of the guest machine' scripts/vm.sh; then
     timed 'in the guest machine' .venv-dev/bin/python -m pytest -v -s -m vm --durations 10 tests/vm </dev/null || :
