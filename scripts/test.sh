@@ -6,6 +6,8 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/scripts/images/shell.sh"
 
 workers=${TEST_WORKERS:-2}
+# on the engine most of the time is spent waiting, for graces, health checks and deadlines
+waiting_workers=${TEST_WORKERS:-3}
 suite=''
 failed=''
 timings=''
@@ -21,7 +23,7 @@ usage: scripts/test.sh core | all | slow | vm | --help
 
 Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also make sure of
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
-leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (2).
+leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (2; 3 on the engine).
 STACKCTL_TEST_VM=none leaves the guest machine out of slow, and says so.
 USAGE
 }
@@ -62,6 +64,7 @@ pytest() {
   python=$2
   shift 2
   timed "$name" "$python" -m pytest -n "$workers" --dist loadfile --durations 10 "$@" </dev/null || :
+  workers=${TEST_WORKERS:-2}
 }
 
 core() {
@@ -76,6 +79,7 @@ version_of() {
 
 engine() {
   if wants_engine; then
+    workers=$waiting_workers
     pytest 'on the real engine' .venv-dev/bin/python -m 'engine and not slow'
   else
     timed 'not run: the tests on the real engine' .venv-dev/bin/python -m pytest -q -m 'engine and not slow' --collect-only || :
@@ -117,6 +121,7 @@ slow() {
   if [ "$status" -eq 5 ]; then
     say 'there are no slow tests'
   else
+    workers=$waiting_workers
     pytest 'slow' .venv-dev/bin/python -m 'slow and not vm'
   fi
 }
