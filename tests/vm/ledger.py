@@ -62,8 +62,7 @@ class Ledger:
         self.ask("create table ledger(x int primary key)")
         self.command.guest.put("/srv/load.py", LOAD)
         with self.growing():
-            self.command.guest.until(f"test -e {self.folder}/3", 60)
-        assert len(self.rows) >= 3
+            self.command.guest.until(f"test -e {self.folder}/3", 120)
 
     def bring_up(self) -> None:
         self.command.up("data")
@@ -78,15 +77,18 @@ class Ledger:
     @contextlib.contextmanager
     def growing(self) -> Iterator[None]:
         """Rows and files are added, each noted when it is acknowledged, until the block ends."""
+        before = len(self.rows)
         line = f"python3 /srv/load.py {self.database()} {self.folder} {self._next}"
         with tempfile.TemporaryFile("w+") as told, self.command.guest.running(line, told) as client:
             try:
+                self.command.guest.until(f"test -e {self.folder}/{self._next}", 120)
                 yield
             finally:
                 client.kill()
                 client.wait(timeout=30)
                 told.seek(0)
                 self._note(told.read())
+        assert len(self.rows) > before, "no row was acknowledged"
 
     def _note(self, told: str) -> None:
         for line in told.rpartition("\n")[0].splitlines():
