@@ -6,8 +6,6 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/scripts/images/shell.sh"
 
 workers=${TEST_WORKERS:-2}
-# on the engine most of the time is spent waiting, for graces, health checks and deadlines
-waiting_workers=${TEST_WORKERS:-3}
 suite=''
 failed=''
 timings=''
@@ -23,8 +21,9 @@ usage: scripts/test.sh core | all | slow | vm | --help
 
 Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also make sure of
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
-leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (2; 3 on the engine).
-STACKCTL_TEST_VM=none leaves the guest machine out of slow, and says so.
+leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (2).
+STACKCTL_TEST_VM=none leaves the guest machine out of slow, STACKCTL_TEST_FAULTS=none the crash matrix, the
+other slow tests of tests/faults and the soak; both say so.
 USAGE
 }
 
@@ -64,7 +63,6 @@ pytest() {
   python=$2
   shift 2
   timed "$name" "$python" -m pytest -n "$workers" --dist loadfile --durations 10 "$@" </dev/null || :
-  workers=${TEST_WORKERS:-2}
 }
 
 core() {
@@ -79,7 +77,6 @@ version_of() {
 
 engine() {
   if wants_engine; then
-    workers=$waiting_workers
     pytest 'on the real engine' .venv-dev/bin/python -m 'engine and not slow'
   else
     timed 'not run: the tests on the real engine' .venv-dev/bin/python -m pytest -q -m 'engine and not slow' --collect-only || :
@@ -120,8 +117,11 @@ slow() {
   .venv-dev/bin/python -m pytest -q -m slow --collect-only >/dev/null 2>&1 || status=$?
   if [ "$status" -eq 5 ]; then
     say 'there are no slow tests'
+  elif [ "${STACKCTL_TEST_FAULTS:-}" = none ]; then
+    pytest 'slow, without faults and soak' .venv-dev/bin/python -m 'slow and not vm' \
+      --ignore tests/faults --ignore tests/soak
+    say 'STACKCTL_TEST_FAULTS=none: the slow tests of tests/faults and tests/soak were NOT run; make test-slow runs them'
   else
-    workers=$waiting_workers
     pytest 'slow' .venv-dev/bin/python -m 'slow and not vm'
   fi
 }

@@ -13,7 +13,7 @@ from invariants import Canaries, broken, fingerprints, plant_data, untold
 from waiting import command_line, lives, processes, until
 from watching import good_look, journal, said, supervisor
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 FROZEN = 45
 """Seconds within which every command must have given up on a daemon that does not answer."""

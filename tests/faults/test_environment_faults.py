@@ -16,7 +16,7 @@ from ground import QUICK, Ground, new_ground
 from invariants import Canaries, broken, fingerprints, plant_data, untold
 from waiting import until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 SLOW = f"""
 services:

@@ -17,7 +17,7 @@ from invariants import Canaries, broken, plant_data, untold
 from waiting import kill, lives, until
 from watching import good_look, heartbeat, journal, said, supervisor
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 SLOW = pytest.mark.slow
 
 CGROUPS = Path("/sys/fs/cgroup")

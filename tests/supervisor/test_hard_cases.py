@@ -18,7 +18,7 @@ from waiting import until
 from stackctl.state.home import open_home
 from stackctl.state.store import FileStore
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 HOG = """
 import subprocess, time

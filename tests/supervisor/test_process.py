@@ -23,7 +23,7 @@ from waiting import lives, state, until
 
 import stackctl
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 SMALL = "limits: {memory: 64m, pids: 64, cpus: 0.5}\n"
 MANY = """

@@ -16,7 +16,7 @@ from commandline import Cli
 from house import end_process, heartbeat, journal, looks, peer
 from waiting import lives, until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 SMALL = "limits: {memory: 64m, pids: 64, cpus: 0.5}\n"
 MANY = """
