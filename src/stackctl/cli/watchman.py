@@ -198,6 +198,8 @@ class Watchman:
 
     def _open_streams(self) -> None:
         ours = {f"{PREFIX}home": self.session.store.identity}
+        for host in self._streams.keys() - self.supervisor.watches.keys():  # watched no more
+            self._streams.pop(host).close()
         for host, watch in self.supervisor.watches.items():
             if host in self._streams or self._reopen.get(host, 0.0) > time.monotonic() or watch.facts is None:
                 continue

@@ -12,6 +12,7 @@ from stackctl.core.records import LIVE, EnvironmentRecord
 from stackctl.ops.watch import Watch
 
 if TYPE_CHECKING:
+    from stackctl.core.facts import EngineFacts
     from stackctl.core.supervision import Supervision
     from stackctl.core.world import World
     from stackctl.ops.context import Context
@@ -74,6 +75,7 @@ class Watches:
         self.by_host: dict[str, Watch] = {USUAL: Watch(contexts(USUAL), limits)}
         self._blind: dict[str, _Blindness] = {}
         self._looks: dict[str, _Look] = {}
+        self._usual: EngineFacts | None = None
 
     @property
     def blind(self) -> tuple[str, ...]:
@@ -92,7 +94,7 @@ class Watches:
 
     def choose(self, records: tuple[EnvironmentRecord, ...]) -> None:
         """Watch also the engines that live records name and that are not the usual one; forget the others."""
-        usual = self.by_host[USUAL].facts
+        usual = self._usual = self.by_host[USUAL].facts or self._usual
         if usual is None and USUAL not in self._blind:
             return  # it was never asked yet
         wanted = {
