@@ -121,12 +121,15 @@ def test_after_a_reboot_it_watches_and_everything_is_told_as_it_is(unit: Unit, l
     unit.until_active(120)
     assert unit.shows("NRestarts")["NRestarts"] == "0"
     command = ledger.command
-    (listed,) = command("list --json").ok().data["environments"]
+    marked = unit.guest.until(
+        command.line("list --json"), 120, lambda done: done.data["environments"][0]["phase"] != "running"
+    )
+    (listed,) = marked.data["environments"]
     running = unit.guest.run(f"docker ps -q {command.label}").ok().out.split()
     told = command.status("data")
     assert running == []
     assert told["healthy"] is False
-    assert listed["phase"] != "running"
+    assert listed["phase"] == "lost"
     assert set(command.objects().values()) <= {listed["project"]}
     ledger.bring_up()
     ledger.check()

@@ -87,7 +87,9 @@ def test_who_fills_only_the_page_cache_lives(watched: GuestCommand) -> None:
 def test_a_bystander_lives_and_why_tells_the_rest(watched: GuestCommand) -> None:
     services = watched.status("rogues")["services"]
     assert {name for name, one in services.items() if one["standing"] == "ready"} == set(OTHERS)
-    assert "processes" in watched("why rogues").ok().out
+    told = watched("why rogues").ok().out
+    assert "was stopped at" in told
+    assert "the other services live on" in told
 
 
 @pytest.mark.usefixtures("incidents")
