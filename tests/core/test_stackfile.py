@@ -253,6 +253,8 @@ DEEP_IMAGE = "a/" * 300 + "b"
             "services.w.guard.patterns",
             "item 1 must be text",
         ),
+        (T + "services: {w: {guard: {patterns: '('}}}", 2, "services.w.guard.patterns", "regular expression"),
+        (T + "services: {w: {guard: {patterns: [b, '.*.*.*']}}}", 2, "services.w.guard.patterns", "too long"),
         (T + "services: {w: {guard: {patterns: a, after: x}}}", 2, "services.w.guard.after", "no choice `x`"),
         (T + "sidecars:\n  db:", 3, "sidecars.db", "the sidecar lacks `image` and `port`"),
         (T + "sidecars:\n  db: {image: a}", 3, "sidecars.db", "the sidecar lacks `port`"),

@@ -66,7 +66,7 @@ def table(request: pytest.FixtureRequest, tmp_path: Path) -> Table:
 def test_numbers_are_the_containers_own_and_parents_too(table: Table) -> None:
     found = table.read()
     assert found[FIRST] == Process(
-        pid=FIRST, inside=1, parent=0, command="sh -c wait", memory=1 << 20, threads=2
+        pid=FIRST, inside=1, parent=0, command="sh -c wait", memory=1 << 20, threads=2, name="name"
     )
     assert (found[101].inside, found[101].parent, found[101].command) == (7, 1, "pytest -x")
     assert (found[102].inside, found[102].parent, found[102].command) == (8, 7, "[name]")

@@ -192,6 +192,13 @@ class Process:
         command: Its command line, or its name in brackets; one line.
         memory: Resident bytes, shared pages counted in each process.
         threads: Threads, each of which counts against the pids limit.
+        name: What the kernel calls it, at most 15 characters.
+        session: `inside` of its session's leader, 0 when it cannot be told.
+        started: Clock ticks since boot, which with the pid tells it from every other process of this boot; 0
+            when it cannot be told.
+        age: Seconds since then.
+        user: Numeric id on the engine's host of the user that it runs as.
+        defunct: It has ended, and its parent has not waited for it.
     """
 
     pid: int
@@ -200,6 +207,12 @@ class Process:
     command: str = ""
     memory: int = 0
     threads: int = 1
+    name: str = ""
+    session: int = 0
+    started: int = 0
+    age: float = 0.0
+    user: int = 0
+    defunct: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

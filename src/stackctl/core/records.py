@@ -59,6 +59,7 @@ class ServiceRecord:
     Args:
         restart: The restart policy that the document asked for before policy took it over.
         watchdog: `Watchdog` thresholds in force, already as absolute numbers.
+        guard: Which orphans are swept (`patterns`, `after`, `older_than` in seconds); empty for none.
     """
 
     pids: int
@@ -70,6 +71,7 @@ class ServiceRecord:
     sidecar: bool = False
     replicas: int = 1
     watchdog: Mapping[str, Any] = field(default_factory=dict)
+    guard: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

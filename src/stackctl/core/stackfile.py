@@ -23,6 +23,7 @@ from stackctl.core.settings import (
     template_name,
 )
 from stackctl.core.stack import Guard, ServiceSettings, Stack, TaskDefinition
+from stackctl.core.stray_processes import guard_patterns
 from stackctl.core.units import parse_duration
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _guard(service: Fields) -> Guard | None:
     if "patterns" not in sheet:
         sheet.lacking("a guard needs `patterns`, the processes that it sweeps")
     return Guard(
-        patterns=sheet.words("patterns"),
+        patterns=sheet.read("patterns", guard_patterns, ()),
         after=cast('Literal["exec", "never"]', sheet.one_of("after", ("exec", "never"), "exec")),
         older_than=sheet.read("older_than", parse_duration, 60.0),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ class _Status:
     defunct: bool
     memory: int
     threads: int
+    session: tuple[int, ...]
+    user: int
 
 
 def processes(
@@ -50,17 +53,30 @@ def processes(
     found |= {pid: one for pid, one in _statuses(proc, children[: most - len(found)]).items() if one.defunct}
     # a process may have a namespace of its own in the container's: the number wanted is the first one's
     depth = len(found[container.pid].inside) - 1 if container.pid in found else -1
+    now, ticks = time.clock_gettime(time.CLOCK_BOOTTIME), os.sysconf("SC_CLK_TCK")
     return tuple(
         Process(
             pid=pid,
-            inside=_inside(one, depth),
-            parent=_inside(found[one.parent], depth) if one.parent in found else 0,
+            inside=_inside(one.inside, depth),
+            parent=_inside(found[one.parent].inside, depth) if one.parent in found else 0,
             command=_command(proc / str(pid), one),
             memory=one.memory,
             threads=one.threads,
+            name=one.name,
+            session=_inside(one.session, depth),
+            started=(started := start_time(pid, proc)),
+            age=max(0.0, now - started / ticks) if started else 0.0,
+            user=one.user,
+            defunct=one.defunct,
         )
         for pid, one in found.items()
     )
+
+
+def start_time(pid: int, proc: Path = Path("/proc")) -> int:
+    """When a process began, in clock ticks since boot (field 22 of its stat file); 0 when it is gone."""
+    words = (text_of(proc / str(pid) / "stat") or "").rpartition(")")[2].split()
+    return int(words[19]) if len(words) > 19 and words[19].isdigit() else 0
 
 
 def parse_top(rows: Sequence[Sequence[str]], first: int) -> tuple[Process, ...]:
@@ -116,16 +132,23 @@ def _status(folder: Path, pid: int) -> _Status | None:
     return _Status(
         pid=pid,
         parent=_first(table.get("PPid", "")),
-        inside=tuple(int(word) for word in table.get("NSpid", "").split() if word.isdigit()),
+        inside=_numbers(table.get("NSpid", "")),
         name=table.get("Name", ""),
         defunct=table.get("State", "").startswith("Z"),
         memory=_first(table.get("VmRSS", "")) << 10,
         threads=_first(table.get("Threads", "")) or 1,
+        session=_numbers(table.get("NSsid", "")),
+        user=_first(table.get("Uid", "")),
     )
 
 
-def _inside(one: _Status, depth: int) -> int:
-    return one.inside[depth] if one.inside[depth:] else 0
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in text.split() if word.isdigit())
+
+
+def _inside(numbers: tuple[int, ...], depth: int) -> int:
+    """A process id as the container has it, of those that each namespace has, the outermost first."""
+    return numbers[depth] if numbers[depth:] else 0
 
 
 def _command(folder: Path, one: _Status) -> str:

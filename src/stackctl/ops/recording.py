@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from stackctl.core.records import Deadline, Ending, EnvironmentRecord, ServiceRecord, SidecarRecord
+from stackctl.core.stray_processes import plain_guard
 
 if TYPE_CHECKING:
     from stackctl.core.facts import Container
@@ -82,7 +83,9 @@ def deadline(context: Context, lifetime: float) -> Deadline:
 def service_records(prepared: Prepared) -> dict[str, ServiceRecord]:
     """What is asked for each service, with its thresholds as absolute numbers."""
     return {
-        name: replace(service, watchdog=thresholds(prepared.watchdogs[name], service))
+        name: replace(
+            service, watchdog=thresholds(prepared.watchdogs[name], service), guard=guard_of(prepared, name)
+        )
         for name, service in prepared.bounded.services.items()
     }
 
@@ -95,12 +98,20 @@ def budget(prepared: Prepared) -> dict[str, int]:
 
 
 def with_thresholds(record: EnvironmentRecord, prepared: Prepared) -> EnvironmentRecord:
-    """The record with the thresholds that the stack file has now; they stand in no document."""
+    """The record with the thresholds and guards that the stack file has now; they stand in no document."""
     services = {
-        name: replace(service, watchdog=thresholds(prepared.watchdogs[name], service))
+        name: replace(
+            service, watchdog=thresholds(prepared.watchdogs[name], service), guard=guard_of(prepared, name)
+        )
         for name, service in record.services.items()
     }
     return replace(record, services=services, budget=budget(prepared))
+
+
+def guard_of(prepared: Prepared, service: str) -> dict[str, Any]:
+    """The guard that the stack file gives a service, as a record keeps it; empty for none."""
+    settings = prepared.stack.services.get(service)
+    return plain_guard(settings.guard) if settings is not None and settings.guard is not None else {}
 
 
 def thresholds(watchdog: Watchdog, service: ServiceRecord) -> dict[str, str | int | float]:
