@@ -16,6 +16,7 @@ from stackctl.core import holes
         (holes.port_hole("dns", 53, "udp"), "${STACKCTL_PORT_DNS_53_UDP:?}"),
         (holes.data_hole("my-db"), "${STACKCTL_DATA_MY_DB:?}"),
         (holes.user_hole("db"), "${STACKCTL_USER_DB:?}"),
+        (holes.GATEWAY, "${STACKCTL_GATEWAY:?}"),
         (holes.subnet_hole(), "${STACKCTL_SUBNET:?}"),
         (holes.subnet_hole("backend"), "${STACKCTL_SUBNET_BACKEND:?}"),
         (holes.cpus_hole("web", 2.0), "${STACKCTL_CPUS_WEB:-2}"),

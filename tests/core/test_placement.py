@@ -23,8 +23,8 @@ WORLD = PlacementWorld(ports=(20000, 29999), subnets="10.208.0.0/13", cpus=4)
 FOLDER = "/home/u/.local/share/stackctl/environments/hello-123abc"
 
 
-def bounded(services, **top):
-    return bound({"services": services, **top}, Rules(stack="hello", root="/srv/app"))
+def bounded(services, sidecars=(), **top):
+    return bound({"services": services, **top}, Rules(stack="hello", root="/srv/app", sidecars=sidecars))
 
 
 def placed(
@@ -184,6 +184,21 @@ def test_alike_names_get_ports_of_their_own():
     values = placed(services).values
     ports = [values[port_hole(name, 80)[2:-3]] for name in services]
     assert len(set(ports)) == 3
+
+
+BRIDGED = {"db": {"image": "i:1", "ports": [80, {"target": 80, "host_ip": "${STACKCTL_GATEWAY:?}"}]}}
+
+
+def test_both_addresses_of_a_sidecar_have_one_port_and_the_gateway_is_given_where_it_is_asked_for():
+    world = PlacementWorld(ports=(20000, 20001), subnets=WORLD.subnets, cpus=4, gateway="172.17.0.1")
+    values = placed(BRIDGED, world, sidecars=("db",)).values
+    assert values["STACKCTL_GATEWAY"] == "172.17.0.1"
+    assert [name for name in values if "PORT" in name] == ["STACKCTL_PORT_DB_80"]
+    again = placed(BRIDGED, world, kept=values, sidecars=("db",))
+    assert (again.values, again.notes) == (values, ())
+    assert "STACKCTL_GATEWAY" not in placed(WEB, world).values
+    with pytest.raises(UsageError, match="STACKCTL_GATEWAY"):
+        placed(BRIDGED, sidecars=("db",))
 
 
 def test_environment_file_is_sorted():

@@ -765,6 +765,32 @@ def test_public_ports_where_they_are_allowed():
     assert refused(by=rules("public-ports", machine=machine), ports=["8080:80"]) == ["services.web.ports[0]"]
 
 
+BRIDGED = [80, {"target": 80, "host_ip": "${STACKCTL_GATEWAY:?}"}]
+
+
+def test_a_sidecar_may_be_on_the_engines_bridge_by_the_same_host_port_and_nobody_else():
+    by = rules(hardened=True, sidecars=("web",))
+    both = [
+        port(80, "${STACKCTL_PORT_WEB_80:?}"),
+        port(80, "${STACKCTL_PORT_WEB_80:?}", host_ip="${STACKCTL_GATEWAY:?}"),
+    ]
+    assert laid(by=by, ports=BRIDGED)["ports"] == both
+    assert laid(by=by, ports=both)["ports"] == both
+    changes = {(one.path, one.what) for one in bound(document(ports=BRIDGED), by).changes}
+    assert ("services.web.ports[1]", "kept on the engine's bridge") in changes
+    for other in (rules(), rules(hardened=True, sidecars=("db",)), rules("public-ports")):
+        assert refused(by=other, ports=BRIDGED) == ["services.web.ports[1]"]
+
+
+def test_a_port_on_every_address_is_on_the_engines_bridge_already():
+    by = rules("public-ports", hardened=True, sidecars=("web",))
+    gateway = "${STACKCTL_GATEWAY:?}"
+    given = ["8080:80", {"target": 80, "published": 8080, "host_ip": gateway}]
+    assert [one.get("host_ip") for one in laid(by=by, ports=given)["ports"]] == [None]
+    given = ["0.0.0.0:8080:80", {"target": 80, "published": 8081, "host_ip": gateway}]
+    assert [one["host_ip"] for one in laid(by=by, ports=given)["ports"]] == ["0.0.0.0", gateway]
+
+
 # mounts
 
 

@@ -400,11 +400,22 @@ def test_values_in_a_url_are_percent_encoded() -> None:
     assert made.sidecars[0].url.startswith("store://a%40b%3A%7Bhost%7D%2F%25:{secret:db-password}@")
 
 
-def test_a_host_port_that_is_asked_for_and_none_that_is_not_wanted() -> None:
+def test_a_host_port_that_is_asked_for_is_published() -> None:
     asked = render(HEAD, {}, {"db.host_port": "5433"}, sidecars={"db": store()}, others=OTHERS)
     assert service(asked, "db")["ports"] == [{"target": 5000, "published": "5433"}]
-    hidden = render(HEAD, sidecars={"db": store(reach=("isolated",))}, others=OTHERS)
-    assert "ports" not in service(hidden, "db")
+
+
+def test_isolated_is_the_same_port_on_the_engines_bridge_too() -> None:
+    for reach in (("isolated",), ("host", "isolated"), ("isolated", "host")):
+        one = service(render(HEAD, sidecars={"db": store(reach=reach)}, others=OTHERS), "db")
+        assert one["ports"] == [{"target": 5000}, {"target": 5000, "host_ip": "${STACKCTL_GATEWAY:?}"}]
+    asked = render(
+        HEAD, {}, {"db.host_port": "5433"}, sidecars={"db": store(reach=("isolated",))}, others=OTHERS
+    )
+    assert service(asked, "db")["ports"] == [
+        {"target": 5000, "published": "5433"},
+        {"target": 5000, "published": "5433", "host_ip": "${STACKCTL_GATEWAY:?}"},
+    ]
 
 
 def test_a_sidecar_written_out() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stackctl.core.errors import StateError, UsageError
-from stackctl.core.urls import fill, inside, masked, outside
+from stackctl.core.urls import fill, inside, isolated, masked, outside
 
 PATTERN = "postgres://app:{secret:db-password}@{host}:{port}/app"
 
@@ -22,6 +22,11 @@ def test_outside_speaks_of_the_host_and_the_published_port():
     assert (
         outside(PATTERN, "127.0.0.1", 20001, {"db-password": "s3"}) == "postgres://app:s3@127.0.0.1:20001/app"
     )
+
+
+def test_isolated_speaks_of_the_host_as_containers_call_it_and_the_published_port():
+    url = isolated(PATTERN, 20001, {"db-password": "s/3"})
+    assert url == "postgres://app:s%2F3@host.docker.internal:20001/app"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ ENGINE_QUESTIONS = {
     "containers",
     "events",
     "facts",
+    "host_addresses",
     "host_memory",
     "images",
     "inspect",

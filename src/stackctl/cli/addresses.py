@@ -10,6 +10,7 @@ import click
 
 from stackctl.cli.command import command, instance_option, name_argument
 from stackctl.cli.inside import containers_of
+from stackctl.cli.views import reach_data
 from stackctl.core.errors import ServiceFailed
 from stackctl.ops.naming import known_service
 from stackctl.ops.reaching import Address, addresses, first_address, secret_values, variables
@@ -26,24 +27,39 @@ if TYPE_CHECKING:
 @click.option(
     "--from",
     "where",
-    type=click.Choice(["host", "container"]),
+    type=click.Choice(["host", "container", "isolated"]),
     default="host",
-    help="As seen from this host, or from a container on its network.",
+    help="As seen from this host, from a container on its network, or from one on no shared network.",
 )
 def url_command(session: Session, name: str, service: str, instance: str, where: str) -> None:
     """Print where an environment, or one of its services, is reached, passwords included."""
     record = session.environment(name, instance)
     if service:
         known_service(record, service)
-    address = first_address(found_addresses(session, record), record.stack, service)
-    url = address.host if where == "host" else address.container
+    found = found_addresses(session, record)
+    if where == "isolated" and not service:
+        found = tuple(one for one in found if one.isolated) or found
+    address = first_address(found, record.stack, service)
+    url = {"host": address.host, "container": address.container, "isolated": address.isolated}[where]
     if not url:
-        raise ServiceFailed(
-            f"`{address.service}` publishes no port to this host",
-            hint=f"containers reach it: `stackctl url {record.stack} {address.service} --from container`",
-        )
-    session.output.result({"service": address.service, "from": where, "url": url})
+        raise _unreached(record, address, where)
+    session.output.result({"service": address.service, "from": where, "url": url, **reach_data(address)})
     session.output.line(url)
+
+
+def _unreached(record: EnvironmentRecord, address: Address, where: str) -> ServiceFailed:
+    inside = f"`stackctl url {record.stack} {address.service} --from container`"
+    if where == "host":
+        message = f"`{address.service}` publishes no port to this host"
+        return ServiceFailed(message, hint=f"containers reach it: {inside}")
+    message = f"`{address.service}` is not reached from containers on other networks"
+    if not address.sidecar:
+        return ServiceFailed(
+            message, hint=f"sidecars can be; containers on its own network reach it: {inside}"
+        )
+    return ServiceFailed(
+        message, hint=f"`reach: [isolated]` in the stack file and `stackctl up {record.stack}` make it so"
+    )
 
 
 def found_addresses(session: Session, record: EnvironmentRecord) -> tuple[Address, ...]:

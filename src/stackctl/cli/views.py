@@ -76,6 +76,7 @@ def service_data(service: ServiceView) -> dict[str, Any]:
         "usage": {"pids": usage.pids, "memory_bytes": usage.memory, "cpus": usage.cpu},
         "containers": list(service.containers),
         "addresses": [address_data(address) for address in service.addresses],
+        "reach": next((reach_data(one) for one in service.addresses if one.sidecar), None),
     }
 
 
@@ -87,6 +88,17 @@ def address_data(address: Address) -> dict[str, Any]:
         "host_port": address.host_port,
         "host": address.host,
         "container": address.container,
+        "isolated": address.isolated,
+    }
+
+
+def reach_data(address: Address) -> dict[str, str | int | None]:
+    """Where one port is reached, in parts: from the host, and from a container on no shared network."""
+    return {
+        "host": address.host_address or None,
+        "container_host": address.container_host or None,
+        "port": address.host_port or None,
+        "container_port": address.port,
     }
 
 

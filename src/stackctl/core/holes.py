@@ -19,8 +19,10 @@ USER = "${STACKCTL_USER_ID:?}"
 ENGINE = "${STACKCTL_ENGINE_ID:?}"
 FILES = "${STACKCTL_FILES:?}"
 SECRETS = "${STACKCTL_SECRETS:?}"
+GATEWAY = "${STACKCTL_GATEWAY:?}"
+"""The address of the engine's own bridge on the host."""
 
-_FIXED = frozenset({PROJECT, INSTANCE, GENERATION, HOME, USER, ENGINE, FILES, SECRETS})
+_FIXED = frozenset({PROJECT, INSTANCE, GENERATION, HOME, USER, ENGINE, FILES, SECRETS, GATEWAY})
 _FAMILY = re.compile(
     r"\$\{STACKCTL_(?:"
     r"(?:PORT|DATA|USER)_[A-Z0-9_]+:\?|"

@@ -33,6 +33,7 @@ class PlacementWorld:
         taken_ports: Ports of other records, and ports bound on the host by anybody but this environment.
         taken_subnets: Subnets of other records and of the engine's networks but this environment's, CIDR.
         cpus: Processors of the engine's host.
+        gateway: Address of the engine's own bridge, empty where the document does not ask for it.
     """
 
     ports: tuple[int, int]
@@ -40,6 +41,7 @@ class PlacementWorld:
     taken_ports: frozenset[int] = frozenset()
     taken_subnets: tuple[str, ...] = ()
     cpus: int = 1
+    gateway: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,7 @@ def place(
         services=services,
         note=notes.append,
     )
+    values |= {hole_name(holes.GATEWAY): world.gateway} if world.gateway else {}
     values |= _cpus(services, world.cpus, notes.append)
     return Placement(values=_needed(document, values, owner, caller_is_root), notes=tuple(notes))
 

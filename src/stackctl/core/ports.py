@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from stackctl.core.holes import HOLE, port_hole
+from stackctl.core.holes import GATEWAY, HOLE, port_hole
 from stackctl.core.rules import Case, entries
 
 LOOPBACK = "127.0.0.1"
+EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, never bound
+"""How an engine writes that a port is bound on every address."""
 MAX_RANGE = 64
 """Ports that one entry may stand for; more is a mistake or a denial of service on the host's ports."""
 
@@ -21,6 +23,7 @@ _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _CHOOSE = frozenset({"", "0", "auto"})
 _KEPT = ("name", "mode", "app_protocol")
+_ON_BRIDGE = "containers on other networks reach it there; it is no address of another machine's network"
 _PUBLIC = "the port would be open to other machines; an engine's ports pass by the host's firewall"
 
 
@@ -33,7 +36,17 @@ def lay_ports(case: Case, value: Any) -> Any:
     for place, entry in entries(value):
         laid += [port for port in _read(case, f"ports{place}", entry) if port not in laid]
     _check_doubles(case, laid)
-    return laid
+    return [one for one in laid if one.get("host_ip") != GATEWAY or not _open(one, laid)]
+
+
+def on_gateway(entry: Any) -> dict[str, Any] | None:
+    """A port entry, however it is written, on the address of the engine's bridge; None for no port."""
+    raw = _long(entry)
+    return (
+        {**{key: value for key, value in raw.items() if value is not None}, "host_ip": GATEWAY}
+        if raw
+        else None
+    )
 
 
 def fixed_ports(document: Mapping[str, Any]) -> dict[int, str]:
@@ -125,6 +138,9 @@ def _is_address(text: str) -> bool:
 def _host_ip(case: Case, at: str, raw: Any) -> str:
     """The address to listen on; empty for all of them, where that is granted."""
     given = str(raw or "").strip("[]")
+    if given == GATEWAY and case.name in case.rules.sidecars:
+        case.change(at, "kept on the engine's bridge", _ON_BRIDGE)
+        return given
     if given and not _is_address(given):
         case.refuse(at, f"`{given}` is no address to listen on", f"write {LOOPBACK}, or leave it out")
         return LOOPBACK
@@ -135,6 +151,12 @@ def _host_ip(case: Case, at: str, raw: Any) -> str:
         return given
     case.change(at, f"moved to {LOOPBACK}", _PUBLIC)
     return LOOPBACK
+
+
+def _open(port: Mapping[str, Any], laid: list[dict[str, Any]]) -> bool:
+    """Whether the port is bound on every address too, the one of the engine's bridge among them."""
+    everywhere = {**port, "host_ip": ""}
+    return any({**one, "host_ip": ""} == everywhere and one.get("host_ip", "") in EVERYWHERE for one in laid)
 
 
 def _check_doubles(case: Case, laid: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from stackctl.core.attachments import bind
 from stackctl.core.errors import Problem, TemplateError
 from stackctl.core.holes import data_hole, user_hole
+from stackctl.core.ports import on_gateway
 from stackctl.core.stack import (
     DataFolder,
     Reach,
@@ -62,7 +63,7 @@ class Sidecar:
 
     @property
     def reach(self) -> tuple[Reach, ...]:
-        """From where it is reached beside its network.
+        """From where it is reached beside its network; `isolated` is `host` and more.
 
         Unless somebody says otherwise, a template's sidecar is on a loopback port too, where `stackctl url`
         points; one that is written out is not, since nobody knows whether it asks for a password.
@@ -123,8 +124,8 @@ def settle(service: Mapping[str, Any], sidecar: Sidecar) -> dict[str, Any]:
     if sidecar.facts.data:
         settled["user"] = service.get("user", user_hole(sidecar.name))
         settled["volumes"] = _volumes(service, sidecar)
-    if "host" in sidecar.reach:
-        settled["ports"] = _ports(service, sidecar.facts.port)
+    if sidecar.reach:
+        settled["ports"] = _ports(service, sidecar.facts.port, sidecar.reach)
     return settled
 
 
@@ -136,9 +137,13 @@ def _volumes(service: Mapping[str, Any], sidecar: Sidecar) -> list[Any]:
     return [*mounts, bind(source, escape(sidecar.facts.data))]
 
 
-def _ports(service: Mapping[str, Any], port: int) -> list[Any]:
+def _ports(service: Mapping[str, Any], port: int, reach: tuple[Reach, ...]) -> list[Any]:
+    """The ports with its own among them; for `isolated` on the engine's bridge too, by the same host port."""
     ports = list(service.get("ports") or [])
-    return ports if any(_target(one) == port for one in ports) else [*ports, {"target": port}]
+    if not any(_target(one) == port for one in ports):
+        ports.append({"target": port})
+    own = [on_gateway(one) for one in ports if _target(one) == port] if "isolated" in reach else []
+    return [*ports, *(one for one in own if one)]
 
 
 def plan(sidecar: Sidecar) -> SidecarPlan:

@@ -1,4 +1,4 @@
-"""Where a service is reached from: the host, or a container on its network; what of it may be shown."""
+"""Where a service is reached from: the host, a container on its network, one on none; what may be shown."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ _PARAMETER = re.compile(
     r"([?&][^=&#\s]*(?:password|passwd|secret|token|key)[^=&#\s]*=)[^&#\s]+", re.IGNORECASE
 )
 _MASK = "***"
+CONTAINER_HOST = "host.docker.internal"
+"""The host, as containers on no shared network call it; on Linux they need an extra host of that name."""
 
 
 def fill(pattern: str, *, host: str, port: int, secrets: Mapping[str, str]) -> str:
@@ -65,6 +67,16 @@ def outside(pattern: str, host: str, host_port: int, secrets: Mapping[str, str])
         StateError: A secret is missing.
     """
     return fill(pattern, host=host, port=host_port, secrets=secrets)
+
+
+def isolated(pattern: str, host_port: int, secrets: Mapping[str, str]) -> str:
+    """The URL from a container on no shared network: the host by its name there, and the published port.
+
+    Raises:
+        UsageError: The pattern is wrong.
+        StateError: A secret is missing.
+    """
+    return fill(pattern, host=CONTAINER_HOST, port=host_port, secrets=secrets)
 
 
 def masked(url: str) -> str:

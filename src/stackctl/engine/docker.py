@@ -11,7 +11,7 @@ from stackctl.core.errors import StackctlError
 from stackctl.engine import parse, ports
 from stackctl.engine.cgroup import Cgroups
 from stackctl.engine.endpoint import find_program
-from stackctl.engine.sensors import Sensors
+from stackctl.engine.making import Making
 
 if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PULL = 1800.0
 
 
-class DockerEngine(Sensors):
+class DockerEngine(Making):
     """One docker engine; every call is bounded in time and raises core errors only.
 
     Not to be shared between threads: its questions share one connection.
@@ -118,8 +118,18 @@ class DockerEngine(Sensors):
 
         compose.pull(reference, environ=self.environment, progress=progress, timeout=timeout)
 
-    def up(self, deployment: Deployment, *, build: bool = False, timeout: float = 600.0) -> None:
+    def up(
+        self,
+        deployment: Deployment,
+        *,
+        build: bool = False,
+        timeout: float = 600.0,
+        services: Sequence[str] = (),
+    ) -> None:
         """Create and start what the document says, detached and without waiting for readiness.
+
+        Args:
+            services: Only these, all where it is empty.
 
         Raises:
             ComposeMissing: There is no Compose that will do.
@@ -131,7 +141,14 @@ class DockerEngine(Sensors):
         if self._warming is not None:
             self._warming.join()
         self.compose_version()
-        compose.up(deployment, endpoint=self.endpoint, environ=self._environ, build=build, timeout=timeout)
+        compose.up(
+            deployment,
+            endpoint=self.endpoint,
+            environ=self._environ,
+            build=build,
+            timeout=timeout,
+            services=services,
+        )
 
     def build(
         self, deployment: Deployment, progress: Callable[[str], None], *, timeout: float = PULL
@@ -253,3 +270,7 @@ class DockerEngine(Sensors):
     def port_holder(self, port: int, protocol: str = "tcp") -> str:
         """Who holds a host port, in words; empty when nobody is found."""
         return ports.port_holder(port, self.containers(), protocol)
+
+    def host_addresses(self) -> frozenset[str]:
+        """The IPv4 addresses of this machine."""
+        return ports.host_addresses()

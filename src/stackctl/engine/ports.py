@@ -1,7 +1,8 @@
-"""Which ports of this host are taken, and by whom."""
+"""Which ports of this host are taken, and by whom; which addresses it has."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -73,3 +74,11 @@ def _process_on(port: int, protocol: str) -> str:
             if one.laddr and one.laddr.port == port and listens and one.pid:
                 return f"process `{psutil.Process(one.pid).name()}` (pid {one.pid})"
     return "a process of another user" if port in ports_in_use((protocol,)) else ""
+
+
+def host_addresses() -> frozenset[str]:
+    """The IPv4 addresses of this machine, of interfaces that are down too."""
+    import psutil
+
+    interfaces = psutil.net_if_addrs().values()
+    return frozenset(one.address for each in interfaces for one in each if one.family == socket.AF_INET)

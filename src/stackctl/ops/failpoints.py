@@ -159,6 +159,10 @@ class SteppedEngine:
         self.remove_networks = around(_if_any("remove-networks"), engine.remove_networks)
         self.delete_inside = around("delete-inside", engine.delete_inside)
         self.execute = around("execute", engine.execute)
+        self.end_processes = around("end-processes", engine.end_processes)
+        self.create_container = around("create-container", engine.create_container)
+        self.start_container = around("start-container", engine.start_container)
+        self.join_network = around("join-network", engine.join_network)
 
         self.facts = engine.facts
         self.containers = engine.containers
@@ -179,7 +183,12 @@ class SteppedEngine:
         self.networks_brief = engine.networks_brief
         self.ports_in_use = engine.ports_in_use
         self.port_holder = engine.port_holder
+        self.host_addresses = engine.host_addresses
         self.warm = engine.warm
+        self.resize = engine.resize
+        self.attach = engine.attach
+        self.exit_wait = engine.exit_wait
+        self.output = engine.output
         self.close = engine.close
 
 
@@ -202,6 +211,10 @@ class SteppedStore:
         self.write_incident = around("incident", store.write_incident)
         self.write_peaks = around("peaks", store.write_peaks)
         self.beat = around("beat", store.beat)
+        self.copy_data = around("copy-data", store.copy_data)
+        self.write_output = around("output", store.write_output)
+        self.forget_task = around("forget-task", store.forget_task)
+        self.tidy_tasks = around("tidy-tasks", store.tidy_tasks)
 
         self.home = store.home
         self.identity = store.identity
@@ -224,6 +237,8 @@ class SteppedStore:
         self.has_data = store.has_data
         self.data_size = store.data_size
         self.trash_left = store.trash_left
+        self.finished_tasks = store.finished_tasks
+        self.task_ids = store.task_ids
 
     @contextmanager
     def lock(self, name: str, *, command: str, wait: float = 10.0) -> Iterator[None]:

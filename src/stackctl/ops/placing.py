@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import PortTaken
-from stackctl.core.holes import cpus_hole, hole_name
+from stackctl.core.gateways import bridge_gateway
+from stackctl.core.holes import GATEWAY, cpus_hole, find_holes, hole_name
 from stackctl.core.labels import Stamp
 from stackctl.core.placement import Placement, PlacementWorld, environment_file, place
 from stackctl.core.ports import fixed_ports
@@ -39,10 +40,11 @@ def place_environment(
 
     Raises:
         PortTaken: A port that was asked for by number is held by somebody else.
-        EngineRefused: No port or subnet is left in the configured range.
+        EngineRefused: No port or subnet is left in the configured range, or a sidecar is to be reached from
+            containers on other networks and the engine's bridge has no address for that.
     """
     with context.store.lock("placement", command=f"placing {record.project}", wait=30.0):
-        world = _world(context, scene, record.project)
+        world = _world(context, scene, record.project, prepared.bounded.document)
         _check_fixed_ports(context, prepared, world)
         placement = place(
             prepared.bounded.document,
@@ -81,18 +83,19 @@ def stamp_of(record: EnvironmentRecord) -> Stamp:
     )
 
 
-def _world(context: Context, scene: Scene, project: str) -> PlacementWorld:
+def _world(context: Context, scene: Scene, project: str, document: Mapping[str, Any]) -> PlacementWorld:
     own = {port.host_port for container in scene.containers for port in container.ports}
     bound = context.engine.ports_in_use() - own
-    subnets = [
-        s for network in context.engine.networks() if network not in scene.networks for s in network.subnets
-    ]
+    networks = context.engine.networks()
+    subnets = [s for network in networks if network not in scene.networks for s in network.subnets]
+    isolated = hole_name(GATEWAY) in find_holes(document)
     return PlacementWorld(
         ports=context.configuration.ports,
         subnets=context.configuration.subnets,
         taken_ports=frozenset(bound) | frozenset(context.store.owned_ports(project)),
         taken_subnets=(*subnets, *context.store.owned_subnets(project)),
         cpus=scene.facts.cpus,
+        gateway=bridge_gateway(networks, scene.facts, context.engine.host_addresses()) if isolated else "",
     )
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UnknownName
-from stackctl.core.urls import inside, outside
+from stackctl.core.holes import GATEWAY, hole_name
+from stackctl.core.ports import EVERYWHERE, LOOPBACK
+from stackctl.core.urls import CONTAINER_HOST, inside, isolated, outside
 
 if TYPE_CHECKING:
     from stackctl.core.facts import Container, PublishedPort
@@ -24,6 +26,7 @@ class Address:
     Args:
         host: URL from the host, empty when it is not published.
         container: URL from a container on the environment's network.
+        isolated: URL from a container on no shared network, empty when it is not reached from there.
     """
 
     service: str
@@ -32,7 +35,18 @@ class Address:
     host_ip: str
     host: str
     container: str
+    isolated: str = ""
     sidecar: bool = False
+
+    @property
+    def host_address(self) -> str:
+        """The address that the host connects to, empty when it is not published."""
+        return _reachable(self.host_ip) if self.host_port else ""
+
+    @property
+    def container_host(self) -> str:
+        """The host as a container on no shared network calls it, empty when it is not reached from there."""
+        return CONTAINER_HOST if self.isolated else ""
 
 
 def addresses(
@@ -43,23 +57,25 @@ def addresses(
     Args:
         secrets: Name -> value to stand in the URLs; give masks where they must not be shown.
     """
-    found: dict[tuple[str, int, str], Address] = {}
+    published: dict[tuple[str, int], list[PublishedPort]] = {}
     for container in containers:
         for port in container.ports:
             if port.host_port and port.protocol == "tcp":
-                found.setdefault(
-                    (container.service, port.container_port, ""), _address(record, container, port, secrets)
-                )
+                published.setdefault((container.service, port.container_port), []).append(port)
+    found = [_address(record, name, bindings, secrets) for (name, _), bindings in published.items()]
     for name, sidecar in record.sidecars.items():
-        if not any(key[0] == name for key in found):
-            found[(name, 0, "")] = _unpublished(name, sidecar, secrets)
-    return tuple(sorted(found.values(), key=lambda a: (a.sidecar, a.service, a.port)))
+        if not any(name == service for service, _ in published):
+            found.append(_unpublished(name, sidecar, secrets))
+    return tuple(sorted(found, key=lambda a: (a.sidecar, a.service, a.port)))
 
 
 def _address(
-    record: EnvironmentRecord, container: Container, port: PublishedPort, secrets: Mapping[str, str]
+    record: EnvironmentRecord, name: str, bindings: list[PublishedPort], secrets: Mapping[str, str]
 ) -> Address:
-    name = container.service
+    """One port by all that it is bound on; where it is on the engine's bridge, containers reach it there."""
+    gateway = record.placement.get(hole_name(GATEWAY), "")
+    port = next((one for one in bindings if one.host_ip != gateway), bindings[0])
+    bridged = [one for one in bindings if one.host_ip in EVERYWHERE or one.host_ip == gateway]
     pattern = record.sidecars[name].url if name in record.sidecars else WEB
     host = _reachable(port.host_ip)
     return Address(
@@ -69,14 +85,14 @@ def _address(
         host_ip=port.host_ip,
         host=outside(pattern, host, port.host_port, secrets),
         container=inside(name, port.container_port, pattern, secrets),
+        isolated=isolated(pattern, bridged[0].host_port, secrets) if bridged else "",
         sidecar=name in record.sidecars,
     )
 
 
 def _reachable(host_ip: str) -> str:
     """An address to connect to for one that was bound: loopback where it was bound everywhere."""
-    everywhere = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, never bound
-    return "127.0.0.1" if host_ip in everywhere else host_ip
+    return LOOPBACK if host_ip in EVERYWHERE else host_ip
 
 
 def _unpublished(name: str, sidecar: SidecarRecord, secrets: Mapping[str, str]) -> Address:
