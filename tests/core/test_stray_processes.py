@@ -117,6 +117,8 @@ def test_a_table_without_the_first_process_proves_nothing() -> None:
 def test_a_loop_in_a_torn_table_ends() -> None:
     torn = (process(20, 1), process(21, 22), process(22, 21), process(23, 23))
     assert swept(*torn) == {20}
+    reborn = (process(20, 1), process(21, 20), process(20, 21, pid=2020))
+    assert swept(*reborn) == {20, 21}
 
 
 def test_patterns_are_searched_for_in_the_beginning_of_the_command() -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from stackctl.core.errors import UsageError
 from stackctl.core.orphans import HostProcess
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PROC = Path("/proc")
+
+
+class Known(Protocol):
+    """A process that was seen, and can be told from the next one with its number."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def started(self) -> int: ...
+
+
+Seen = TypeVar("Seen", bound=Known)
 _LONGEST = 4096
 _LOOK = 0.05
 
@@ -104,7 +117,7 @@ def _started(pid: int) -> int:
     return int(words[19]) if len(words) > 19 else -1
 
 
-def alive(processes: Iterable[HostProcess]) -> list[HostProcess]:
+def alive(processes: Iterable[Seen]) -> list[Seen]:
     """Those that still are who they were, and are no zombies."""
     return [one for one in processes if _started(one.pid) == one.started and not _zombie(one.pid)]
 
@@ -117,13 +130,14 @@ def _zombie(pid: int) -> bool:
 def end_processes(processes: Iterable[HostProcess], grace: float) -> list[HostProcess]:
     """TERM, up to `grace` seconds, KILL; those that are alive all the same a second later."""
     left = [one for one in processes if send(one, signal.SIGTERM)]
-    left = _wait(left, grace)
+    left = wait_gone(left, grace)
     for one in left:
         send(one, signal.SIGKILL)
-    return _wait(left, 1.0)
+    return wait_gone(left, 1.0)
 
 
-def _wait(processes: list[HostProcess], seconds: float) -> list[HostProcess]:
+def wait_gone(processes: list[Seen], seconds: float) -> list[Seen]:
+    """Wait until all of them have ended; those that live after so many seconds."""
     until = time.monotonic() + seconds
     left = alive(processes)
     while left and time.monotonic() < until:

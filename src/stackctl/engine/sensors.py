@@ -61,6 +61,14 @@ class Sensors(Connection):
             return processes(container)
         return parse_top(self._transport.top(container.id, COLUMNS), container.pid)
 
+    def end_processes(
+        self, container: Container, chosen: Sequence[Process], grace: float
+    ) -> tuple[Process, ...]:
+        """End processes of a container of this machine, as `strays.end_strays`; those that would not end."""
+        from stackctl.engine.strays import end_strays
+
+        return end_strays(container, chosen, grace, self.environment)
+
     def host_memory(self) -> HostMemory | None:
         """The memory of this host; None when the engine's containers are on another one."""
         from stackctl.engine import host
