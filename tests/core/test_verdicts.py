@@ -491,6 +491,7 @@ def test_the_first_rule_in_order_wins() -> None:
 def test_the_order_of_the_rules() -> None:
     names = [rule.__name__ for rule in RULES]
     assert names == [
+        "finished",
         "expired",
         "abandoned",
         "stuck",
@@ -501,7 +502,7 @@ def test_the_order_of_the_rules() -> None:
         "leftover",
         "refused_or_killed",
     ]
-    assert [rule.__name__ for rule in REAPING] == ["expired", "abandoned", "stuck", "leftover"]
+    assert [rule.__name__ for rule in REAPING] == ["finished", "expired", "abandoned", "stuck", "leftover"]
 
 
 def test_an_act_is_confirmed_by_a_fresh_world_or_dropped() -> None:

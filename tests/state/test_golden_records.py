@@ -51,15 +51,15 @@ def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
 
 def test_recall_reads_again_only_what_changed(tmp_path: Path) -> None:
     made = folder(tmp_path, 1)
-    recall = record_files.Recall(tmp_path)
-    (first,) = recall.survey().records
-    (second,) = recall.survey().records
+    recall = record_files.Recall()
+    (first,) = recall.survey(record_files.environment_folders(tmp_path)).records
+    (second,) = recall.survey(record_files.environment_folders(tmp_path)).records
     assert second is first
     record_files.write_record(made, first)
-    (third,) = recall.survey().records
+    (third,) = recall.survey(record_files.environment_folders(tmp_path)).records
     assert third is not first
     assert third == first
     (made / record_files.RECORD).write_text("{")
-    assert recall.survey().unreadable == ((made.name, "it is no JSON"),)
+    assert recall.survey(record_files.environment_folders(tmp_path)).unreadable == ((made.name, "it is no JSON"),)
     (made / record_files.RECORD).unlink()
-    assert recall.survey() == record_files.Survey((), ())
+    assert recall.survey(record_files.environment_folders(tmp_path)) == record_files.Survey((), ())

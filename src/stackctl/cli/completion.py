@@ -230,9 +230,9 @@ def complete_service_actions(typed: Typed) -> Iterable[CompletionItem[Any]]:
 
 def _records(typed: Typed) -> tuple[EnvironmentRecord, ...]:
     from stackctl.state.home import Home
-    from stackctl.state.record_files import survey
+    from stackctl.state.record_files import environment_folders, survey
 
-    return survey(Home(typed.home).environments).records
+    return survey(environment_folders(Home(typed.home).environments)).records
 
 
 def _called(record: EnvironmentRecord, typed: Typed) -> str:

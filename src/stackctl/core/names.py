@@ -17,6 +17,8 @@ _HOST = re.compile(rf"(?:localhost|\[[0-9a-fA-F:]+\]|(?=.*[.:A-Z]){_LABEL}(?:\.{
 _COMPONENT = r"[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*"
 _TAG = r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 _IMAGE = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*{_TAG}")
+_TASK_PREFIX = "inst-"
+_TASK_PROJECT = re.compile(rf"{_TASK_PREFIX}([0-9a-f]{{12}})")
 _ENV = "letters, digits and _, the first no digit"
 
 
@@ -90,6 +92,17 @@ def project_name(stack: str, root: str, instance: str = "") -> str:
         instance: Name of the instance, empty for the first.
     """
     return f"{stack}-{short_hash(chr(0).join((root, instance)))}"
+
+
+def task_project(task: str) -> str:
+    """The project, and the container, of a task: `inst-<id>`."""
+    return f"{_TASK_PREFIX}{task}"
+
+
+def task_of(project: str) -> str:
+    """The id of the task whose project this is, empty for an environment's; no stack's has that form."""
+    match = _TASK_PROJECT.fullmatch(project)
+    return match[1] if match else ""
 
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:

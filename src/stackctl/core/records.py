@@ -9,9 +9,24 @@ from typing import Any, Literal, get_args
 SCHEMA = 2
 """1: the first. 2: the supervisor's memory (`began`, `aim`, `attempts`, `restarts`, `halted`, `budget`)."""
 
-Phase = Literal["starting", "running", "stopping", "stopped", "failed", "expired", "killed", "lost"]
+Phase = Literal[
+    "pending",
+    "starting",
+    "running",
+    "stopping",
+    "stopped",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "expired",
+    "killed",
+    "lost",
+]
+"""`pending`, `succeeded` and `cancelled` are a task's alone, `stopped` an environment's."""
 PHASES: tuple[str, ...] = get_args(Phase)
-LIVE: frozenset[str] = frozenset({"starting", "running", "stopping"})
+LIVE: frozenset[str] = frozenset({"pending", "starting", "running", "stopping"})
+TASK_SERVICE = "task"
+"""The service of a task's own container; the others of its record are sidecars."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +114,47 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPart:
+    """What a task's record has beside that of an environment; never the value of a variable.
+
+    Args:
+        id: 12 hex digits; its container and project are `inst-<id>`, its folder is `tasks/<id>`.
+        name: What the user calls it, empty for nothing.
+        image, command: As asked for.
+        inside: Project of the environment whose network it is on, empty for none.
+        holder: Name of the batch or orchestrator that it belongs to, empty for none; such a task outlives
+            the process that began it.
+        key: What tells it from the holder's other tasks.
+        variables: Names of the variables that were set for it.
+        mounts: As asked for, `SRC:DST[:ro]`.
+        keep: Its container stays, ended, until it is asked to go.
+        exit_code: None while it is not known.
+        started, finished: Seconds since the epoch by the engine's clock, 0 when not yet.
+        peak_pids, peak_memory: The most that was read of its own container; bytes; 0 when never read.
+    """
+
+    id: str
+    name: str = ""
+    image: str
+    command: tuple[str, ...] = ()
+    inside: str = ""
+    holder: str = ""
+    key: str = ""
+    variables: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+    keep: bool = False
+    exit_code: int | None = None
+    started: float = 0.0
+    finished: float = 0.0
+    peak_pids: int = 0
+    peak_memory: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRecord:
-    """One environment on disk (`environments/<project>/record.json`).
+    """One environment on disk (`environments/<project>/record.json`), or one task (`tasks/<id>/record.json`).
+
+    A task is looked at, judged, ended and reaped as an environment is; its `task` says what is its own.
 
     Args:
         root: Real path of the folder that holds `stacks/` (or the state root).
@@ -126,6 +180,7 @@ class EnvironmentRecord:
         restarts: Service -> when the supervisor restarted it, seconds since the epoch, the oldest first.
         halted: Services that a violation ended while the rest lives on; they are never restarted.
         budget: Marks on the sum over all services (`pids`, `memory` in bytes); empty for none.
+        task: What only a task has; None for an environment.
     """
 
     project: str
@@ -163,7 +218,13 @@ class EnvironmentRecord:
     restarts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     halted: tuple[str, ...] = ()
     budget: Mapping[str, int] = field(default_factory=dict)
+    task: TaskPart | None = None
     schema: int = SCHEMA
+
+    @property
+    def title(self) -> str:
+        """What a person calls it: the stack's name, or a task's id."""
+        return self.task.id if self.task else self.stack
 
 
 class UnreadableRecord(ValueError):
@@ -259,6 +320,8 @@ _READERS: Mapping[str, _Reader] = {
     "Deadline": _one(Deadline),
     "Lease | None": _optional(_one(Lease)),
     "Ending | None": _optional(_one(Ending)),
+    "TaskPart | None": _optional(_one(TaskPart)),
+    "int | None": _optional(_WHOLE),
     "tuple[str, ...]": _list_of(_TEXT),
     "tuple[int, ...]": _list_of(_WHOLE),
     "Mapping[str, str]": _map_of(_TEXT),
@@ -273,5 +336,5 @@ _FIELDS: Mapping[type[Any], tuple[tuple[str, str, bool], ...]] = {
     kind: tuple(
         (f.name, str(f.type), f.default is MISSING and f.default_factory is MISSING) for f in fields(kind)
     )
-    for kind in (EnvironmentRecord, ServiceRecord, SidecarRecord, Deadline, Lease, Ending)
+    for kind in (EnvironmentRecord, ServiceRecord, SidecarRecord, Deadline, Lease, Ending, TaskPart)
 }

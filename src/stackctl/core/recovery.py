@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stackctl.core.actions import Action
 from stackctl.core.convergence import standings
 from stackctl.core.facts import ENDED, Container
+from stackctl.core.records import TASK_SERVICE
 from stackctl.core.units import show_duration
 from stackctl.core.world import Watched, World, readable
 
@@ -53,6 +54,8 @@ def abandoned(world: World, limits: Supervision) -> Iterator[Action]:
         record = one.record
         if record.phase == "starting" and one.owner == "dead":
             yield _starting(one)
+        elif record.phase == "pending" and one.owner == "dead" and record.task and not record.task.holder:
+            yield _end(one, "abandoned", "lost", "the command that was to start it is gone")
         elif record.phase == "stopping" and one.owner == "dead" and not record.attempts:
             yield _end(one, "abandoned", record.aim, _reason(record))
         elif record.phase == "running":
@@ -71,14 +74,25 @@ def _starting(one: Watched) -> Action:
     made = [container for container in one.containers if well_made(record, container)]
     settled = all(state.standing == "ready" for state in states) and len(made) == len(one.containers)
     ran_before = any(container.created < record.began for container in made)
+    settled = settled or _task_started(one)
     if not record.tied and made and (settled or ran_before):
         done = "was finished" if settled else "was cut short, and what ran before runs on"
         return _act(one, "abandoned", "adopt", f"`{command}` died, and its work {done}")
-    return _end(one, "abandoned", "failed", f"`{command}` died before it was up")
+    phase: Phase = "lost" if record.task else "failed"
+    return _end(one, "abandoned", phase, f"`{command}` died before it was up")
+
+
+def _task_started(one: Watched) -> bool:
+    """Whether a task's own container was started: it is the last to be, so all else of it stood."""
+    return one.record.task is not None and any(
+        c.service == TASK_SERVICE and c.started > 0 for c in one.containers
+    )
 
 
 def well_made(record: EnvironmentRecord, container: Container) -> bool:
     """Running or done under its own name: Compose renames what it is about to replace to `<id>_<name>`."""
+    if record.task and container.service == TASK_SERVICE:
+        return container.name == record.project and container.started > 0
     name = f"{record.project}-{container.service}-{container.number}"
     return container.name == name and (
         container.state == "running" or container.exit_code == 0 < container.started
@@ -92,13 +106,25 @@ def _reason(record: EnvironmentRecord) -> str:
 def _running(one: Watched, world: World) -> Iterator[Action]:
     record = one.record
     if record.tied and one.owner == "dead":
-        yield _end(one, "abandoned", "stopped", "the command that it belonged to is gone")
+        phase: Phase = "lost" if record.task else "stopped"
+        yield _end(one, "abandoned", phase, "the command that it belonged to is gone")
     elif record.tied and one.owner == "unknown":
         yield _act(one, "unknown_owner", "report", _UNKNOWN)
+    elif record.task:
+        yield from _running_task(one, world)
     elif not one.containers:
         yield _act(one, "abandoned", "lose", "all its containers are gone", phase="lost")
     elif record.deadline.boot != world.now.boot and all(c.state in ENDED for c in one.containers):
         yield _act(one, "abandoned", "lose", "the host was restarted and nothing of it runs", phase="lost")
+
+
+def _running_task(one: Watched, world: World) -> Iterator[Action]:
+    """A task of which nothing can be learned any more; what it did is not known, so it is not done again."""
+    own = [container for container in one.containers if container.service == TASK_SERVICE]
+    if not own:
+        yield _end(one, "abandoned", "lost", "its container is gone")
+    elif one.record.deadline.boot != world.now.boot and all(c.state in ENDED for c in own):
+        yield _end(one, "abandoned", "lost", "the host was restarted while it ran")
 
 
 def stuck(world: World, limits: Supervision) -> Iterator[Action]:
@@ -172,7 +198,8 @@ def leftover(world: World, limits: Supervision) -> Iterator[Action]:
     """What is still there of an environment that has ended; what cannot be verified is only reported."""
     for one in readable(world.environments):
         record = one.record
-        if record.phase in ("stopped", "failed", "expired", "killed") and _objects(one):
+        gone = record.phase in _GONE or (record.task is not None and record.phase == "lost")
+        if gone and _objects(one):
             if _past_grace(one, world, limits):
                 yield _act(one, "leftover", "remove", f"it is {record.phase}, and this was left of it")
         elif record.phase == "lost" and _objects(one) and _over(one, world):
@@ -182,8 +209,14 @@ def leftover(world: World, limits: Supervision) -> Iterator[Action]:
         yield Action(rule="unmanaged", kind="report", project=stray.project, service=stray.name, reason=words)
 
 
+_GONE = ("stopped", "succeeded", "failed", "cancelled", "expired", "killed")
+
+
 def _objects(one: Watched) -> bool:
-    return bool(one.containers or one.networks)
+    """Whether anything is there that is not to stay: a task's own container may be."""
+    task = one.record.task
+    kept = task is not None and task.keep
+    return bool(one.networks) or any(not (kept and c.service == TASK_SERVICE) for c in one.containers)
 
 
 def _past_grace(one: Watched, world: World, limits: Supervision) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stackctl.core.actions import Action, Plan
+from stackctl.core.finishing import finished
+from stackctl.core.litter import littered
 from stackctl.core.marks import refused_or_killed, squeezing_host, violations
 from stackctl.core.recovery import abandoned, crash_looping, leftover, stuck
 from stackctl.core.units import show_duration
@@ -27,7 +29,7 @@ def expired(world: World, limits: Supervision) -> Iterator[Action]:
     for one in readable(world.environments):
         record, now = one.record, world.now
         left = record.deadline.left(wall=now.wall, boottime=now.boottime, boot=now.boot)
-        if record.phase == "running" and left <= 0:
+        if record.phase in ("running", "pending") and left <= 0:
             yield Action(
                 rule="expired",
                 kind="end",
@@ -49,6 +51,7 @@ def over_memory(world: World, limits: Supervision) -> Iterator[Action]:
 
 
 RULES: tuple[Rule, ...] = (
+    finished,
     expired,
     abandoned,
     stuck,
@@ -57,11 +60,12 @@ RULES: tuple[Rule, ...] = (
     crash_looping,
     squeezing_host,
     leftover,
+    littered,
     refused_or_killed,
 )
 """In the order of precedence."""
 
-REAPING: tuple[Rule, ...] = (expired, abandoned, stuck, leftover)
+REAPING: tuple[Rule, ...] = (finished, expired, abandoned, stuck, leftover)
 """The rules that need no readings: what a pass by hand may do."""
 
 
@@ -78,7 +82,10 @@ def decide(world: World, limits: Supervision, rules: Iterable[Rule] = RULES) -> 
     for action in (action for rule in rules for action in rule(world, limits)):
         if world.silent(action.key):
             continue
-        (reports if action.kind == "report" else acts).setdefault(action.key, action)
+        if action.kind == "report":
+            reports.setdefault(action.key, action)
+        else:
+            acts.setdefault(action.project or action.key, action)
     return Plan(acts=tuple(acts.values()), reports=tuple(reports.values()))
 
 

@@ -40,6 +40,7 @@ def up(
     environ: Mapping[str, str],
     build: bool,
     timeout: float,
+    services: Sequence[str] = (),
 ) -> None:
     """Create and start what the document says, detached; images are there already, nothing is pulled.
 
@@ -49,6 +50,7 @@ def up(
         environ: The caller's environment; it is scrubbed on the way.
         build: Build images first.
         timeout: Seconds for all of it.
+        services: Only these, all where it is empty.
 
     Raises:
         TimedOut: It took longer.
@@ -60,7 +62,14 @@ def up(
 
     client = _client(deployment, endpoint, environ, timeout)
     try:
-        client.compose.up(detach=True, quiet=True, pull="never", build=build, remove_orphans=False)
+        client.compose.up(
+            list(services) or None,
+            detach=True,
+            quiet=True,
+            pull="never",
+            build=build,
+            remove_orphans=False,
+        )
     except python_on_whales.DockerException as error:
         if error.return_code in _TIMED_OUT:
             raise _late("up", timeout) from None

@@ -7,9 +7,10 @@ whoever listens also lists everything now and then.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from stackctl.engine.chunks import Chunks
 from stackctl.engine.parse import parse_event
 from stackctl.engine.transport import label_filters, quote
 from stackctl.engine.wire import Wire
@@ -38,7 +39,8 @@ class EventStream:
     def __init__(self, connection: socket.socket, begun: bytes) -> None:
         self.closed = False
         self._connection = connection
-        self._raw, self._text = begun, b""
+        self._chunks = Chunks()
+        self._text = self._chunks.feed(begun)
 
     @classmethod
     def open(cls, path: str, labels: Mapping[str, str], patience: float) -> EventStream:
@@ -64,9 +66,8 @@ class EventStream:
         """What has arrived since the last call, without waiting; sets `closed` when no more will."""
         if not self.closed:
             self._receive()
-            self._unwrap()
         *lines, self._text = self._text.split(b"\n")
-        if self.closed or len(self._raw) + len(self._text) > _LONGEST:
+        if self.closed or len(self._chunks) + len(self._text) > _LONGEST:
             self.close()
         return tuple(event for line in lines if (event := _event(line)) is not None)
 
@@ -80,35 +81,15 @@ class EventStream:
         try:
             while received < _AT_ONCE:
                 data = self._connection.recv(_AT_ONCE)
-                self._raw += data
+                self._text += self._chunks.feed(data)
                 received += len(data)
-                if not data:
+                if not data or self._chunks.ended:
                     self.closed = True
                     return
         except BlockingIOError:
             return
         except OSError:
             self.closed = True
-
-    def _unwrap(self) -> None:
-        """Move whole chunks of the transfer encoding from what came to the text."""
-        for data in self._chunks():
-            self._text += data
-
-    def _chunks(self) -> Iterator[bytes]:
-        while b"\n" in self._raw:
-            head, _, rest = self._raw.partition(b"\n")
-            try:
-                size = int(head.strip().partition(b";")[0], 16)
-            except ValueError:
-                size = 0  # not what a daemon sends: as good as an end
-            if size <= 0:
-                self.closed = True
-                return
-            if len(rest) < size + 2:
-                return
-            yield rest[:size]
-            self._raw = rest[size + 2 :]
 
 
 def _event(line: bytes) -> Event | None:

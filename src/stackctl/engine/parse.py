@@ -181,15 +181,20 @@ def parse_event(raw: Mapping[str, Any]) -> Event | None:
 
 
 def parse_log(data: bytes) -> str:
+    """Read a log answer as text, as `log_bytes`."""
+    return log_bytes(data).decode(errors="replace")
+
+
+def log_bytes(data: bytes) -> bytes:
     """Read a log answer: frames of stdout and stderr, or raw bytes where the container has a terminal."""
     parts, at = [], 0
     while at < len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "big")
         if data[at] > 2 or data[at + 1 : at + 4] != b"\0\0\0":
-            return data.decode(errors="replace")
+            return data
         parts.append(data[at + 8 : at + 8 + size])
         at += 8 + size
-    return b"".join(parts).decode(errors="replace")
+    return b"".join(parts)
 
 
 def _health(state: Mapping[str, Any]) -> str:

@@ -107,21 +107,29 @@ class Wire:
             credentials = self._connection().getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         return int.from_bytes(credentials[:4], sys.byteorder)
 
-    def hand_over(self, target: str) -> tuple[socket.socket, bytes]:
+    def hand_over(
+        self, target: str, *, method: str = "GET", raw: bool = False
+    ) -> tuple[socket.socket, bytes]:
         """Ask for an answer without end, and give the connection away once it has begun.
 
+        Args:
+            target: Path and query, quoted.
+            method: GET or POST.
+            raw: Ask for the bare connection, to read from and write to, instead of an answer in chunks.
+
         Returns:
-            The connection, which does not block, and what came of the answer's chunks already.
+            The connection, which does not block, and what came of the answer already.
 
         Raises:
             DaemonDown, EngineForbidden, DaemonFrozen: As `call`.
-            EngineRefused: The engine refuses, or its answer does not come in chunks.
+            EngineRefused: The engine refuses, or its answer has not the form that was asked for.
         """
         self._deadline = time.monotonic() + self._patience
         with self._faults(self._patience):
-            self._send("GET", target, None)
+            self._send(method, target, None, upgrade=raw)
             status, headers = self._head()
-            if status != 200 or headers.get("transfer-encoding", "").lower() != "chunked":
+            chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+            if (status != 101) if raw else (status != 200 or not chunked):
                 raise EngineRefused(f"the docker daemon answered {status} where a stream was asked for")
             connection, begun = self._connection(), self._pending
             connection.setblocking(False)
@@ -142,9 +150,12 @@ class Wire:
             self.close()
         return Answer(status, content)
 
-    def _send(self, method: str, target: str, body: Mapping[str, Any] | None) -> None:
+    def _send(
+        self, method: str, target: str, body: Mapping[str, Any] | None, *, upgrade: bool = False
+    ) -> None:
         payload = b"" if body is None else json.dumps(body).encode()
         head = f"{method} {target} HTTP/1.1\r\nHost: docker\r\nContent-Length: {len(payload)}\r\n"
+        head += "Connection: Upgrade\r\nUpgrade: tcp\r\n" if upgrade else ""
         kind = "Content-Type: application/json\r\n\r\n" if payload else "\r\n"
         self._tick(self._connection()).sendall((head + kind).encode() + payload)
 

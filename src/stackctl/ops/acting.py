@@ -17,7 +17,9 @@ from stackctl.ops.down import Aim, end
 from stackctl.ops.evidence import keep, new_incident, with_evidence
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import ended, finish
+from stackctl.ops.sweeping import find_orphans, sweep
 from stackctl.ops.taking_down import take_down
+from stackctl.ops.task_outcome import own_container
 from stackctl.ops.verifying import verify
 from stackctl.ops.watch import owner, stopped_by_hand, with_reading
 
@@ -123,6 +125,11 @@ def _act_locked(
     if scene.record is None:
         return Outcome(action=action, result="recovered", words="its record is gone"), None
     world = _fresh_world(context, scene, scene.record, trails, limits)
+    if action.kind == "sweep":
+        watched = replace(
+            world.environments[0], orphans=find_orphans(context, scene.record, scene.containers)
+        )
+        world = replace(world, environments=(watched,))
     confirmed = still(action, world, limits, rules)
     if confirmed is None:
         return Outcome(action=action, result="recovered", words="it is not so any more"), None
@@ -194,7 +201,8 @@ def _begun_incident(context: Context, record: EnvironmentRecord) -> Incident | N
 def _write_incident(context: Context, scene: Scene, action: Action, world: World) -> Incident:
     """Learn what there is to learn, and write it down before anything is ended."""
     culprit = next((one for one in scene.containers if one.id == action.container), None)
-    incident = new_incident(context, action, scene.record)
+    told = replace(action, kind="report") if action.kind == "sweep" else action
+    incident = new_incident(context, told, scene.record)
     incident = with_evidence(context, incident, culprit, world.environments[0].trails)
     with suppress(StateError):  # a full disk keeps nobody alive who must be ended
         keep(context, incident)
@@ -297,9 +305,20 @@ def _spare(case: _Case) -> tuple[str, ...]:
 
 
 def _remove(case: _Case) -> tuple[str, ...]:
-    containers, networks = case.scene.containers, case.scene.networks
+    task = case.record.task
+    kept = own_container(case.scene.containers) if task and task.keep else None
+    containers = tuple(one for one in case.scene.containers if one is not kept)
+    networks = case.scene.networks
     take_down(case.context, containers, networks)
     return (removed_words(len(containers), len(networks)),)
+
+
+def _sweep(case: _Case) -> tuple[str, ...]:
+    swept = [sweep(case.context, case.record, one) for one in case.scene.containers]
+    words = tuple(one.words for one in swept if one.words)
+    if any(one.stuck for one in swept):
+        raise EngineRefused(", ".join(words))
+    return words or ("they have ended by themselves",)
 
 
 def removed_words(containers: int, networks: int) -> str:
@@ -319,4 +338,5 @@ _ACTS: Mapping[str, Callable[[_Case], tuple[str, ...]]] = {
     "spare": _spare,
     "halt": _halt,
     "remove": _remove,
+    "sweep": _sweep,
 }

@@ -12,6 +12,7 @@ from stackctl.core.records import LIVE, Ending
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import ended
 from stackctl.ops.taking_down import take_down
+from stackctl.ops.task_outcome import learn_outcome
 
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord, Phase
@@ -93,8 +94,9 @@ def end(context: Context, scene: Scene, command: str, aim: Aim) -> DownResult:
         )
     if record.phase in LIVE or scene.containers or scene.networks:
         record = _stopping(context, record, command, aim)
+    record, kept = learn_outcome(context, scene, record)
     try:
-        containers, networks, scene = _remove(context, scene, aim)
+        containers, networks, scene = _remove(context, scene, aim, kept)
     except StackctlError:
         if record.phase == "stopping":
             now = context.clock.now().wall
@@ -128,7 +130,9 @@ def _stopping(context: Context, record: EnvironmentRecord, command: str, aim: Ai
     return record
 
 
-def _remove(context: Context, scene: Scene, aim: Aim) -> tuple[int, int, Scene]:
+def _remove(context: Context, scene: Scene, aim: Aim, kept: str) -> tuple[int, int, Scene]:
+    """Remove everything but the container `kept`, pass after pass until one finds nothing."""
+    scene = _without(scene, kept)
     removed: set[str] = set()
     networks: set[str] = set()
     for _ in range(PASSES):
@@ -139,5 +143,10 @@ def _remove(context: Context, scene: Scene, aim: Aim) -> tuple[int, int, Scene]:
         take_down(context, scene.containers, scene.networks, first=aim.first)
         removed |= {container.id for container in scene.containers}
         networks |= {network.id for network in scene.networks}
-        scene = look(context, scene.project)
+        scene = _without(look(context, scene.project), kept)
     return len(removed), len(networks), scene
+
+
+def _without(scene: Scene, container: str) -> Scene:
+    left = tuple(one for one in scene.containers if one.id != container)
+    return replace(scene, containers=left) if container else scene

@@ -160,7 +160,6 @@ class SteppedEngine:
         self.delete_inside = around("delete-inside", engine.delete_inside)
         self.execute = around("execute", engine.execute)
         self.end_processes = around("end-processes", engine.end_processes)
-        self.end_processes = around("end-processes", engine.end_processes)
         self.create_container = around("create-container", engine.create_container)
         self.start_container = around("start-container", engine.start_container)
         self.join_network = around("join-network", engine.join_network)

@@ -146,8 +146,18 @@ def render(
         if meanwhile is not None:
             meanwhile()
 
+    return in_bounds(work, busy)
+
+
+def in_bounds(work: Callable[[], Rendered], meanwhile: Callable[[], None] | None = None) -> Rendered:
+    """Render in a child process that has only so much time, memory and output.
+
+    Raises:
+        TemplateError: The template is wrong, or needs more than it may.
+        StackFileError: A variable is missing or wrong.
+    """
     return call_bounded(
-        work, seconds=RENDER_SECONDS, memory=RENDER_MEMORY, output=RENDER_OUTPUT, meanwhile=busy
+        work, seconds=RENDER_SECONDS, memory=RENDER_MEMORY, output=RENDER_OUTPUT, meanwhile=meanwhile
     )
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 KERNEL = "kernel"
 ENGINE_ONLY = "unverified: the cgroups of this engine cannot be read from here"
+PATIENCE = 2.0
+"""Seconds until every limit must stand in the kernel: with systemd's driver one may come after the start."""
+_BETWEEN = 0.1
 
 
 def verify(
@@ -33,15 +36,7 @@ def verify(
     Raises:
         LimitsUnenforced: A limit is not in force, and it was not allowed to be so.
     """
-    readings = context.engine.readings(containers) if facts.local else {}
-    problems: list[Problem] = []
-    for container in containers:
-        asked = services.get(container.service)
-        if asked is None:
-            continue
-        reading = readings.get(container.id)
-        for sentence in unenforced(asked, container.limits, reading.limits if reading else None):
-            problems.append(Problem(path=f"services.{container.service}", message=sentence))
+    problems = _settled_problems(context, facts, services, containers)
     if problems and not allow_unenforced:
         raise LimitsUnenforced(
             "the kernel does not enforce every limit that was asked for",
@@ -52,3 +47,36 @@ def verify(
     if problems:
         return "unverified: " + "; ".join(problem.message for problem in problems)
     return KERNEL if facts.local else ENGINE_ONLY
+
+
+def _settled_problems(
+    context: Context,
+    facts: EngineFacts,
+    services: Mapping[str, ServiceRecord],
+    containers: Sequence[Container],
+) -> list[Problem]:
+    """What is not in force once the kernel had time to be told."""
+    until = context.clock.now().boottime + PATIENCE
+    while True:
+        problems = _problems(context, facts, services, containers)
+        if not problems or not facts.local or context.clock.now().boottime >= until:
+            return problems
+        context.clock.sleep(_BETWEEN)
+
+
+def _problems(
+    context: Context,
+    facts: EngineFacts,
+    services: Mapping[str, ServiceRecord],
+    containers: Sequence[Container],
+) -> list[Problem]:
+    readings = context.engine.readings(containers) if facts.local else {}
+    problems: list[Problem] = []
+    for container in containers:
+        asked = services.get(container.service)
+        if asked is None:
+            continue
+        reading = readings.get(container.id)
+        for sentence in unenforced(asked, container.limits, reading.limits if reading else None):
+            problems.append(Problem(path=f"services.{container.service}", message=sentence))
+    return problems

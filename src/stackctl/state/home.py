@@ -42,6 +42,16 @@ class Home:
         return self.path / "environments"
 
     @property
+    def tasks(self) -> Path:
+        """One folder for each task, named after its id."""
+        return self.path / "tasks"
+
+    @property
+    def live_tasks(self) -> Path:
+        """An empty file for each task that has not ended; nobody looks through the thousands that have."""
+        return self.path / "live-tasks"
+
+    @property
     def locks(self) -> Path:
         """One file for each lock, never removed."""
         return self.path / "locks"
@@ -109,7 +119,7 @@ def open_home(path: Path, mounts: Path = MOUNTS) -> Home:
     _check_owner(path)
     home = Home(Path(os.path.realpath(path)))
     _check_file_system(home.path, mounts)
-    for folder in (home.environments, home.locks):
+    for folder in (home.environments, home.tasks, home.live_tasks, home.locks):
         make_folder(folder)
     _check_locks(home.locks / _PROBE)
     return home

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from stackctl.core.errors import StateError, UsageError
+from stackctl.core.names import task_of, task_project
 from stackctl.core.records import EnvironmentRecord, UnreadableRecord, from_plain, to_plain
 from stackctl.state.atomic import read_regular, sync_folder, write_atomic
 from stackctl.state.failures import refused
@@ -92,7 +93,7 @@ def load(folder: Path) -> EnvironmentRecord | None:
     if data is None:
         return None
     record = decode(data)
-    if record.project != folder.name:
+    if folder.name not in (record.project, record.task.id if record.task else ""):
         raise UnreadableRecord(f"it is the record of {record.project!r}")
     return record
 
@@ -160,18 +161,14 @@ def set_aside(folder: Path) -> Path | None:
     return aside
 
 
-def survey(environments: Path) -> Survey:
-    """Read every environment's record, in the order of their names.
-
-    Raises:
-        StateError: The folder of all environments cannot be listed.
-    """
+def survey(folders: Iterable[Path]) -> Survey:
+    """Read the record in each folder, in their order."""
     records: list[EnvironmentRecord] = []
     unreadable: list[tuple[str, str]] = []
-    for folder in _folders(environments):
+    for folder in folders:
         found, _ = _try_load(folder)
         if isinstance(found, str):
-            unreadable.append((folder.name, found))
+            unreadable.append((project_of(folder), found))
         elif found is not None:
             records.append(found)
     return Survey(tuple(records), tuple(unreadable))
@@ -183,22 +180,17 @@ class Recall:
     A record is replaced as a whole, so its inode and times tell whether it is another one.
     """
 
-    def __init__(self, environments: Path) -> None:
-        self._environments = environments
+    def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
 
-    def survey(self) -> Survey:
-        """As `survey`.
-
-        Raises:
-            StateError: The folder of all environments cannot be listed.
-        """
+    def survey(self, folders: Iterable[Path]) -> Survey:
+        """As `survey`."""
         before, self._known = self._known, {}
         every: list[tuple[str, EnvironmentRecord | str]] = []
-        for folder in _folders(self._environments):
+        for folder in folders:
             found = self._recall(folder, before.get(folder.name))
             if found is not None:
-                every.append((folder.name, found))
+                every.append((project_of(folder), found))
         return Survey(
             tuple(found for _, found in every if not isinstance(found, str)),
             tuple((name, found) for name, found in every if isinstance(found, str)),
@@ -238,7 +230,17 @@ def _try_load(folder: Path) -> tuple[EnvironmentRecord | str | None, bool]:
         return error.message, False
 
 
-def _folders(environments: Path) -> Iterator[Path]:
+def project_of(folder: Path) -> str:
+    """The project whose record a folder holds: a task's folder has its id alone."""
+    return task_project(folder.name) if task_of(task_project(folder.name)) else folder.name
+
+
+def environment_folders(environments: Path) -> Iterator[Path]:
+    """The folders of all environments, in the order of their names.
+
+    Raises:
+        StateError: They cannot be listed.
+    """
     with refused("list", environments):
         try:
             names = sorted(os.listdir(environments))  # noqa: PTH208 -- iterdir makes a path of each first

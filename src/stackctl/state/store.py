@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stackctl.core.names import task_of, task_project
+from stackctl.core.records import LIVE
 from stackctl.state import (
+    data_copies,
     data_folders,
     documents,
     heartbeat,
@@ -16,6 +19,7 @@ from stackctl.state import (
     locks,
     record_files,
     secret_files,
+    task_files,
     trash,
 )
 from stackctl.state.atomic import sweep, write_atomic
@@ -26,12 +30,14 @@ if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
     from stackctl.core.records import EnvironmentRecord, Lease
     from stackctl.core.stack import DataFolder, SecretSpec
+    from stackctl.core.tasks import TaskLine
     from stackctl.state.home import Home
 
 PLACEMENT_LOCK = "placement"
 """The lock under which ports and subnets are given out, for all environments of a state directory."""
 
 LOGS = "logs"
+OUTPUT = "output.log"
 _PORT = "STACKCTL_PORT_"
 _SUBNET = "STACKCTL_SUBNET"
 _SWEPT = ("", secret_files.SECRETS, data_folders.DATA)
@@ -48,7 +54,7 @@ class FileStore:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._recall = record_files.Recall(home.environments)
+        self._recall = record_files.Recall()
 
     @property
     def home(self) -> Path:
@@ -61,12 +67,14 @@ class FileStore:
         return self._home.identity
 
     def folder(self, project: str) -> Path:
-        """The folder of an environment, whether or not it is there.
+        """The folder of an environment or task, whether or not it is there.
 
         Raises:
             UsageError: This cannot be the name of a project.
         """
-        return self._home.environments / record_files.check_project(project)
+        name = record_files.check_project(project)
+        task = task_of(name)
+        return self._home.tasks / task if task else self._home.environments / name
 
     def _make(self, project: str) -> Path:
         folder = self.folder(project)
@@ -84,12 +92,19 @@ class FileStore:
         return record_files.read_record(self.folder(project))
 
     def survey(self) -> record_files.Survey:
-        """Every record, and what could not be read, in one pass."""
-        return record_files.survey(self._home.environments)
+        """Every environment's and live task's record, and what could not be read, in one pass."""
+        return record_files.survey(self._folders())
 
     def recall(self) -> record_files.Survey:
         """As `survey`, for who asks every second: only what changed is read again."""
-        return self._recall.survey()
+        found = self._recall.survey(self._folders())
+        for record in found.records:
+            task_files.unmark_old(self._home.live_tasks, record)
+        return found
+
+    def _folders(self) -> Iterator[Path]:
+        yield from record_files.environment_folders(self._home.environments)
+        yield from task_files.marked(self._home.live_tasks, self._home.tasks)
 
     def records(self) -> Iterator[EnvironmentRecord]:
         """Every record that can be read, by project name."""
@@ -105,7 +120,47 @@ class FileStore:
         Raises:
             StateError: A newer version wrote the present one, or the file system refused.
         """
-        record_files.write_record(self._make(record.project), record)
+        folder, task = self._make(record.project), record.task
+        if task is not None and record.phase in LIVE:
+            task_files.mark(self._home.live_tasks, task.id)
+        record_files.write_record(folder, record)
+        if task is not None and record.phase not in LIVE:
+            task_files.note_finished(self._home.tasks, record)
+
+    # Tasks
+
+    def finished_tasks(self) -> tuple[TaskLine, ...]:
+        """A line for each task that ended a while ago, the oldest first; the others are among `records`.
+
+        Raises:
+            StateError: They cannot be listed.
+        """
+        return task_files.finished(self._home.tasks, self._home.live_tasks)
+
+    def task_ids(self) -> frozenset[str]:
+        """The ids of all tasks, live and ended.
+
+        Raises:
+            StateError: They cannot be listed.
+        """
+        return task_files.ids(self._home.tasks)
+
+    def forget_task(self, task: str) -> None:
+        """Remove the record of a task that has ended, and all but its data; its folder where it has none.
+
+        Raises:
+            StateError: The file system refused.
+        """
+        folder = self.folder(task_project(task))
+        if data_folders.has_data(folder):
+            trash.forget(folder, first=record_files.RECORD, keep=(data_folders.DATA, secret_files.SECRETS))
+        else:
+            trash.purge(folder, self._home.trash)
+        task_files.unmark(self._home.live_tasks, task)
+
+    def tidy_tasks(self) -> None:
+        """Leave out of the index of ended tasks what was forgotten."""
+        task_files.rewrite_index(self._home.tasks)
 
     def quarantine(self, project: str) -> Path | None:
         """Set a record aside as `record.json.corrupt-<n>`; its new path, None when there was none."""
@@ -148,10 +203,17 @@ class FileStore:
             Busy: Another process held it for `wait` seconds.
             StateError: The lock file cannot be used.
         """
-        with locks.lock(self._home.locks, name, command=command, wait=wait):
+        folder, file = self._lock_place(name)
+        with locks.lock(folder, file, command=command, wait=wait):
             for below in _SWEPT:
-                sweep(self._home.environments / name / below)
+                sweep((folder if task_of(name) else self._home.environments / name) / below)
             yield
+
+    def _lock_place(self, name: str) -> tuple[Path, str]:
+        """Where a lock's file is: a task has its own with it, so that thousands leave none behind."""
+        if not task_of(name):
+            return self._home.locks, name
+        return self._make(name), task_files.LOCK
 
     def lease(self, command: str) -> Lease:
         """A lease of this process."""
@@ -209,6 +271,14 @@ class FileStore:
         write_atomic(path, text.encode(errors="backslashreplace"))
         return path
 
+    def write_output(self, project: str, data: bytes) -> None:
+        """Keep what a task wrote, as `output.log`.
+
+        Raises:
+            StateError: The file system refused.
+        """
+        write_atomic(self._make(project) / OUTPUT, data)
+
     # The supervisor's
 
     def write_incident(self, project: str, name: str, plain: dict[str, Any]) -> Path:
@@ -231,7 +301,7 @@ class FileStore:
 
     def lock_holder(self, name: str) -> Lease | None:
         """Who holds a lock now, None when nobody does; a holder that wrote no name has an empty command."""
-        return locks.holder(self._home.locks, name)
+        return locks.holder(*self._lock_place(name))
 
     def write_peaks(self, project: str, plain: Mapping[str, Any]) -> None:
         """Keep the most that each service of an environment used; see `heartbeat.write_peaks`."""
@@ -261,13 +331,19 @@ class FileStore:
         """Take data and secrets from one environment to another; see `data_folders.move_data`."""
         data_folders.move_data(self.folder(old_project), self._make(new_project))
 
+    def copy_data(self, source: Path, project: str) -> None:
+        """Give an environment a copy of data and its secrets; see `data_copies.copy_data`."""
+        data_copies.copy_data(source, self._make(project))
+
     def purge(self, project: str) -> None:
         """Delete an environment's folder with all its data; see `trash.purge`."""
         trash.purge(self.folder(project), self._home.trash)
+        if task := task_of(project):
+            task_files.unmark(self._home.live_tasks, task)
 
     def trash_left(self, project: str) -> Path | None:
         """What a purge could not delete, None when all of it is gone."""
-        return trash.trash_left(record_files.check_project(project), self._home.trash)
+        return trash.trash_left(self.folder(project).name, self._home.trash)
 
 
 def _numbers(placement: Mapping[str, str]) -> Iterator[int]:

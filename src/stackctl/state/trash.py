@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from stackctl.core.errors import StateError
@@ -35,6 +36,30 @@ def purge(environment: Path, trash: Path) -> None:
             _make_own_writable(left)
             shutil.rmtree(left, ignore_errors=True)
     _check_gone(environment.name, trash)
+
+
+def forget(folder: Path, *, first: str, keep: Collection[str]) -> None:
+    """Remove everything in a task's folder but the entries to keep, which are its data.
+
+    Args:
+        folder: The task's folder.
+        first: The entry that goes before all others: its record.
+        keep: Names of entries.
+
+    Raises:
+        StateError: The file system refused.
+    """
+    import shutil
+
+    with refused("remove", folder):
+        (folder / first).unlink(missing_ok=True)
+        for path in sorted(folder.iterdir()):
+            if path.name in keep:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def trash_left(project: str, trash: Path) -> Path | None:

@@ -1,0 +1,120 @@
+"""How a task ends: by itself, cancelled, over its lifetime, or by a limit; and what is said of it then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stackctl.core.errors import StateError
+from stackctl.core.facts import ENDED
+from stackctl.core.finishing import own_ending
+from stackctl.core.records import LIVE
+from stackctl.ops.down import Aim, end
+from stackctl.ops.evidence import keep, new_incident, with_evidence
+from stackctl.ops.looking import Scene, look
+from stackctl.ops.recording import ended
+from stackctl.ops.task_outcome import own_container
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import Container
+    from stackctl.core.records import EnvironmentRecord, Phase
+    from stackctl.core.world import Trail
+    from stackctl.ops.context import Context
+
+
+def finish_task(
+    context: Context, project: str, *, command: str, trails: Mapping[str, Trail] | None = None
+) -> EnvironmentRecord:
+    """Write down how a task whose own container has ended went, and remove what is left of it.
+
+    One that somebody else has ended meanwhile, or that still runs, stays as it is.
+
+    Args:
+        trails: What was read of its containers, by id, for an incident.
+
+    Raises:
+        Busy: Another command is working on it.
+        EngineRefused: Something of it cannot be removed.
+    """
+    with context.store.lock(project, command=command, wait=60.0):
+        scene = look(context, project)
+        scene = with_peaks(scene, trails or {})
+        record, container = _record_of(scene), own_container(scene.containers)
+        if record.phase != "running" or container is None or container.state not in ENDED:
+            return record
+        aim = aim_of(context, record, container, trails or {})
+        return end(context, scene, command, aim).record
+
+
+def aim_of(
+    context: Context,
+    record: EnvironmentRecord,
+    container: Container,
+    trails: Mapping[str, Trail],
+) -> Aim:
+    """What a task's end by itself amounts to; one that the kernel ended for memory has its incident."""
+    action = own_ending(record, container)
+    if not action.incident:
+        return Aim(phase=action.phase, reason=action.reason)
+    incident = with_evidence(context, new_incident(context, action, record), container, trails)
+    incident = replace(incident, result="done", done=("the kernel ended it",))
+    keep(context, incident)
+    return Aim(phase=action.phase, reason=action.reason, incident=incident.id)
+
+
+def end_task(
+    context: Context,
+    project: str,
+    phase: Phase,
+    reason: str,
+    *,
+    command: str,
+    wait: float = 60.0,
+    trails: Mapping[str, Trail] | None = None,
+) -> EnvironmentRecord:
+    """End a task that has not ended, whatever it is at.
+
+    Args:
+        phase: What it becomes; one that has ended by itself meanwhile keeps its own outcome.
+        reason: One sentence.
+        wait: Seconds to wait for another command that works on it.
+        trails: What was read of its containers, by id.
+
+    Raises:
+        Busy: Another command is working on it.
+        EngineRefused: Something of it cannot be ended.
+    """
+    with context.store.lock(project, command=command, wait=wait):
+        scene = with_peaks(look(context, project), trails or {})
+        record = _record_of(scene)
+        if record.phase not in LIVE:
+            return record
+        if record.phase == "pending" and not scene.containers:
+            return ended(context, record, phase, reason)
+        container = own_container(scene.containers)
+        if record.phase == "running" and container is not None and container.state in ENDED:
+            return end(context, scene, command, aim_of(context, record, container, {})).record
+        return end(context, scene, command, Aim(phase=phase, reason=reason)).record
+
+
+def with_peaks(scene: Scene, trails: Mapping[str, Trail]) -> Scene:
+    """The scene whose record knows the most that was read of the task's own container."""
+    record, container = scene.record, own_container(scene.containers)
+    trail = trails.get(container.id) if container else None
+    if record is None or record.task is None or trail is None:
+        return scene
+    task = replace(
+        record.task,
+        peak_pids=max(record.task.peak_pids, trail.peak_pids),
+        peak_memory=max(record.task.peak_memory, trail.peak_memory),
+    )
+    return replace(scene, record=replace(record, task=task))
+
+
+def _record_of(scene: Scene) -> EnvironmentRecord:
+    if scene.record is None:
+        raise StateError(
+            f"nothing is remembered of `{scene.project}`", hint="`stackctl tasks --all` shows every task"
+        )
+    return scene.record

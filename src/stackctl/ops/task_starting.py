@@ -1,0 +1,367 @@
+"""How a task begins: its record, its sidecars, its own container, the proof of its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from stackctl.core.creation import container_order
+from stackctl.core.errors import StackctlError, StateError, UnknownName
+from stackctl.core.placement import PlacementWorld, place
+from stackctl.core.records import TASK_SERVICE, EnvironmentRecord, SidecarRecord, TaskPart
+from stackctl.core.tasks import NO_NETWORK, STACK
+from stackctl.core.urls import inside
+from stackctl.ops.down import Aim, end
+from stackctl.ops.looking import Scene, look
+from stackctl.ops.placing import Placed, place_environment, stamp_of, write_folder
+from stackctl.ops.preflight import check_controllers, fetch_images, host_warnings
+from stackctl.ops.reaching import secret_values
+from stackctl.ops.recording import budget, deadline, ids_by_service, service_records
+from stackctl.ops.verifying import verify
+from stackctl.ops.waiting import wait_until_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from stackctl.core.facts import Container, EngineFacts
+    from stackctl.core.records import ServiceRecord
+    from stackctl.ops.context import Context
+    from stackctl.ops.protocols import Exit, Streams
+    from stackctl.ops.task_preparing import PreparedTask
+
+SIDECAR_SECONDS = 120.0
+COMPOSE_SECONDS = 600.0
+BRIDGE = "bridge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOptions:
+    """How a task is to begin.
+
+    Args:
+        command: What holds its lock and lease, for messages.
+        tied: It ends with the process that began it.
+        wait_timeout: Seconds until every sidecar must be ready.
+        inside: Project of the environment whose network it joins, empty for none.
+        data_from: Folder of the task or environment whose data its sidecars begin with.
+        pull: Ask the registry for newer images even where the engine has one.
+    """
+
+    command: str = "stackctl run"
+    tied: bool = True
+    wait_timeout: float = SIDECAR_SECONDS
+    inside: str = ""
+    data_from: Path | None = None
+    pull: bool = False
+    allow_unenforced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A task that runs, or has ended already.
+
+    Args:
+        container: Its own container, as it was just after the start.
+        exit: What tells of its end; opened before it was started.
+        streams: Its streams where they were asked for.
+    """
+
+    record: EnvironmentRecord
+    container: Container
+    exit: Exit
+    streams: Streams | None = None
+
+
+def new_task_id(context: Context) -> str:
+    """An id that no task has: 12 hex digits."""
+    taken = context.store.task_ids()
+    while (found := uuid4().hex[:12]) in taken:
+        continue
+    return found
+
+
+def start_task(
+    context: Context,
+    prepared: PreparedTask,
+    options: StartOptions,
+    *,
+    streams: bool = False,
+    announced: Callable[[EnvironmentRecord], None] | None = None,
+) -> Started:
+    """Bring a task's sidecars up, then start its own container, and prove its limits.
+
+    The record is on disk before docker hears of anything; what fails is undone, its data kept.
+
+    Args:
+        streams: Attach to its streams.
+        announced: Called with the record once it is on disk.
+
+    Raises:
+        UnknownName: It is to join an environment that is not up.
+        StackctlError: It could not be started; nothing of it is left but its record and its data.
+    """
+    with context.store.lock(prepared.project, command=options.command, wait=10.0):
+        facts = context.engine.facts()
+        check_controllers(facts)
+        record = _begin(context, prepared, options, facts)
+        networks = _networks(context, prepared, options)
+        fetch_images(context, prepared.prepared.bounded.document, pull=options.pull)
+        try:
+            placed = _placed(context, prepared, record, facts)
+            if announced is not None:
+                announced(placed.record)
+            _sidecars(context, prepared, placed, options)
+            return _start(context, prepared, placed, options, facts, networks, streams=streams)
+        except BaseException as error:
+            _undo(context, record, options, error)
+            raise
+
+
+def pending_record(
+    context: Context, prepared: PreparedTask, options: StartOptions, facts: EngineFacts
+) -> EnvironmentRecord:
+    """The record of a task that waits to be started; not yet written."""
+    return _record(context, prepared, options, facts, phase="pending")
+
+
+def _begin(
+    context: Context, prepared: PreparedTask, options: StartOptions, facts: EngineFacts
+) -> EnvironmentRecord:
+    """The record of a task that starts; one that was pending keeps when it was asked for."""
+    record = _record(context, prepared, options, facts, phase="starting")
+    waited = context.store.read(prepared.project)
+    if waited is None:
+        return record
+    if waited.phase != "pending":
+        raise StateError(f"the task `{prepared.id}` was {waited.phase} before it was started")
+    return replace(record, created=waited.created, generation=waited.generation)
+
+
+def _record(
+    context: Context, prepared: PreparedTask, options: StartOptions, facts: EngineFacts, *, phase: Any
+) -> EnvironmentRecord:
+    now, whole, spec = context.clock.now(), prepared.prepared, prepared.spec
+    lifetime = whole.effective[TASK_SERVICE].limits.lifetime
+    return EnvironmentRecord(
+        project=prepared.project,
+        stack=STACK,
+        generation=str(uuid4()),
+        phase=phase,
+        root=whole.found.root,
+        stack_file=spec.source,
+        engine=facts.id,
+        engine_host=facts.host,
+        home=context.store.identity,
+        user=context.user,
+        created=now.wall,
+        updated=now.wall,
+        lifetime=lifetime,
+        deadline=deadline(context, lifetime),
+        services=service_records(whole),
+        sidecars={
+            plan.name: SidecarRecord(port=plan.port, url=plan.url, env=plan.env)
+            for plan in whole.rendered.sidecars
+        },
+        secrets=tuple(one.name for one in whole.rendered.secrets),
+        tied=options.tied,
+        lease=context.store.lease(options.command),
+        began=facts.system_time or now.wall,
+        budget=budget(whole),
+        task=TaskPart(
+            id=prepared.id,
+            name=spec.name,
+            image=spec.image,
+            command=spec.command,
+            inside=options.inside,
+            holder=spec.holder,
+            key=spec.key,
+            variables=tuple(sorted(spec.environment)),
+            mounts=tuple(mount.words for mount in spec.mounts),
+            keep=spec.keep,
+        ),
+    )
+
+
+def _networks(context: Context, prepared: PreparedTask, options: StartOptions) -> list[str]:
+    """What it is attached to before its own network: a network by name, or an environment's by id.
+
+    Raises:
+        UnknownName: There is no such network, or the environment is not up.
+    """
+    if options.inside:
+        record = context.store.read(options.inside)
+        if record is None or record.phase != "running" or not record.networks:
+            raise UnknownName(
+                f"`{options.inside}` is not up, so no task can run in it",
+                hint="start it with `stackctl up`; `stackctl list` shows what runs",
+            )
+        return list(record.networks.values())
+    name = prepared.spec.network
+    if not name or name in (NO_NETWORK, BRIDGE):
+        return []
+    found = [network.id for network in context.engine.networks() if network.name == name]
+    if not found:
+        raise UnknownName(
+            f"the engine has no network `{name}`", hint="`docker network ls` shows those that there are"
+        )
+    return found
+
+
+def _placed(
+    context: Context, prepared: PreparedTask, record: EnvironmentRecord, facts: EngineFacts
+) -> Placed:
+    """A place for what it needs: ports and a subnet only where it has sidecars."""
+    whole = prepared.prepared
+    if prepared.has_sidecars:
+        for sentence in host_warnings(facts, whole.bounded.services):
+            context.progress.warn(sentence)
+        scene = Scene(project=record.project, facts=facts, record=record, containers=(), networks=())
+        return place_environment(context, scene, whole, record)
+    placement = place(
+        {"services": whole.bounded.document["services"]},
+        world=PlacementWorld(
+            ports=context.configuration.ports, subnets=context.configuration.subnets, cpus=facts.cpus
+        ),
+        kept={},
+        stamp=stamp_of(record),
+        folder=str(context.store.folder(record.project)),
+        owner=(context.user, context.group),
+        caller_is_root=context.user == 0,
+        data=(),
+        services=whole.bounded.services,
+    )
+    services = {name: _lowered(one, facts.cpus) for name, one in record.services.items()}
+    record = replace(record, services=services, warnings=placement.notes)
+    context.store.write(record)
+    return Placed(record=record, placement=placement)
+
+
+def _lowered(service: ServiceRecord, most: int) -> ServiceRecord:
+    return replace(service, cpus=float(most)) if service.cpus > most > 0 else service
+
+
+def _sidecars(context: Context, prepared: PreparedTask, placed: Placed, options: StartOptions) -> None:
+    if not prepared.has_sidecars:
+        return
+    if options.data_from is not None:
+        context.progress.step(f"copying the data of {options.data_from}")
+        context.store.copy_data(options.data_from, prepared.project)
+    deployment = write_folder(context, prepared.prepared, placed)
+    record = placed.record
+    beside = {name: one for name, one in record.services.items() if name != TASK_SERVICE}
+    context.progress.step(f"starting {', '.join(sorted(beside))}")
+    context.engine.up(deployment, timeout=COMPOSE_SECONDS, services=sorted(beside))
+    wait_until_ready(context, record.project, record.generation, beside, timeout=options.wait_timeout)
+
+
+def _start(
+    context: Context,
+    prepared: PreparedTask,
+    placed: Placed,
+    options: StartOptions,
+    facts: EngineFacts,
+    networks: list[str],
+    *,
+    streams: bool,
+) -> Started:
+    record, engine = placed.record, context.engine
+    scene = look(context, record.project) if prepared.has_sidecars else None
+    joined = [network.id for network in scene.networks] if scene else []
+    joined += networks
+    container = engine.create_container(record.project, _order(context, prepared, placed, joined))
+    for network in joined[1:]:
+        engine.join_network(container, network)
+    spec = prepared.spec
+    attached = engine.attach(container, stdin=spec.stdin, terminal=spec.terminal) if streams else None
+    waits = engine.exit_wait(container)
+    engine.start_container(container)
+    (made,) = engine.inspect([container])
+    everything = (*(scene.containers if scene else ()), made)
+    running = [one for one in everything if one.state == "running"]
+    proof = verify(
+        context,
+        facts,
+        record.services,
+        running,
+        allow_unenforced=options.allow_unenforced,
+    )
+    record = _running(context, record, everything, scene, made, proof)
+    return Started(record=record, container=made, exit=waits, streams=attached)
+
+
+def _running(
+    context: Context,
+    record: EnvironmentRecord,
+    everything: tuple[Container, ...],
+    scene: Scene | None,
+    made: Container,
+    proof: str,
+) -> EnvironmentRecord:
+    task = record.task
+    record = replace(
+        record,
+        phase="running",
+        updated=context.clock.now().wall,
+        containers=ids_by_service(everything),
+        networks={network.name: network.id for network in scene.networks} if scene else {},
+        lease=record.lease if record.tied else None,
+        verified=proof,
+        task=replace(task, started=made.started) if task else None,
+    )
+    context.store.write(record)
+    return record
+
+
+def _order(context: Context, prepared: PreparedTask, placed: Placed, joined: list[str]) -> Mapping[str, Any]:
+    """The engine's order for its own container; it knows its sidecars by their URLs."""
+    record, whole = placed.record, prepared.prepared
+    service = whole.bounded.document["services"][TASK_SERVICE]
+    folder = context.store.folder(record.project)
+    listed = [str(name) for name in service.get("secrets") or ()]
+    return container_order(
+        service,
+        values=placed.placement.values,
+        environment=_urls(context, prepared, record),
+        secrets={name: str(folder / "secrets" / name) for name in listed},
+        network=joined[0] if joined else str(service.get("network_mode") or BRIDGE),
+        project=record.project,
+        name=TASK_SERVICE,
+    )
+
+
+def _urls(context: Context, prepared: PreparedTask, record: EnvironmentRecord) -> dict[str, str]:
+    """The variables that carry URLs: of its own sidecars, or of the environment that it runs in.
+
+    What it was given by hand wins.
+    """
+    task = record.task
+    owner = context.store.read(task.inside) if task and task.inside else record
+    if owner is None or not owner.sidecars:
+        return {}
+    secrets = secret_values(context, owner)
+    own = prepared.spec.environment
+    return {
+        sidecar.env.removesuffix("_FILE") if owner is not record else sidecar.env: inside(
+            name, sidecar.port, sidecar.url, secrets
+        )
+        for name, sidecar in owner.sidecars.items()
+        if sidecar.env and sidecar.env not in own and not (owner is record and sidecar.env.endswith("_FILE"))
+    }
+
+
+def _undo(context: Context, record: EnvironmentRecord, options: StartOptions, error: BaseException) -> None:
+    """End what was begun, and say in its record why."""
+    from stackctl.core.errors import Interrupted
+
+    by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
+    reason = "interrupted" if by_hand else (str(error) or type(error).__name__)
+    phase = "cancelled" if by_hand else "failed"
+    try:
+        scene = look(context, record.project)
+        if scene.record is not None:
+            end(context, scene, options.command, Aim(phase=phase, reason=reason))  # type: ignore[arg-type]
+    except StackctlError as problem:
+        context.progress.warn(f"not everything of the task could be undone: {problem}")
