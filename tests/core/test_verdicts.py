@@ -500,6 +500,7 @@ def test_the_order_of_the_rules() -> None:
         "crash_looping",
         "squeezing_host",
         "leftover",
+        "littered",
         "refused_or_killed",
     ]
     assert [rule.__name__ for rule in REAPING] == ["finished", "expired", "abandoned", "stuck", "leftover"]

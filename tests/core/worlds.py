@@ -89,7 +89,7 @@ def watched(**values: Any) -> Watched:
     containers = values.pop("containers", (container(),))
     trails = values.pop("trails", {one.id: quiet() for one in containers})
     owner = values.pop("owner", "none")
-    by_hand = values.pop("by_hand", frozenset())
+    by_hand, orphans = values.pop("by_hand", frozenset()), values.pop("orphans", {})
     busy, here, networks = values.pop("busy", False), values.pop("here", True), values.pop("networks", ())
     return Watched(
         record=record(**values),
@@ -100,6 +100,7 @@ def watched(**values: Any) -> Watched:
         by_hand=by_hand,
         busy=busy,
         here=here,
+        orphans=orphans,
     )
 
 

@@ -10,7 +10,7 @@ import click
 
 from stackctl.cli.command import command, instance_option, name_argument, words_argument
 from stackctl.cli.values import settings
-from stackctl.core.errors import ServiceFailed, UnknownName
+from stackctl.core.errors import ServiceFailed, StackctlError, UnknownName
 from stackctl.ops.naming import known_service
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ def exec_command(
     given: Sequence[str],
 ) -> int:
     """Run a command in a running service; its exit code is ours. Options go before NAME."""
-    container = _container(session, session.environment(name, instance), service)
-    return session.engine.execute(
+    record = session.environment(name, instance)
+    container = _container(session, record, service)
+    code = session.engine.execute(
         container.id,
         words,
         terminal=not no_terminal and sys.stdin.isatty() and sys.stdout.isatty(),
@@ -84,6 +85,24 @@ def exec_command(
         workdir=workdir,
         variables=settings(given, "-e"),
     )
+    if record.services[service].guard:
+        _sweep_after(session, record, container)
+    return code
+
+
+def _sweep_after(session: Session, record: EnvironmentRecord, container: Container) -> None:
+    """Sweep what a command left behind; whatever comes of it, the exit code stays the command's."""
+    from stackctl.ops.sweeping import sweep_after_exec
+
+    try:
+        swept = sweep_after_exec(session.context, record, container)
+    except StackctlError as error:
+        session.output.warn(error.message)
+        return
+    if swept.stuck:
+        session.output.warn(swept.words)
+    elif swept.words:
+        session.output.note(swept.words)
 
 
 @command("shell")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from stackctl.core.records import Phase
 
-ActionKind = Literal["end", "adopt", "lose", "restart", "spare", "halt", "remove", "report"]
+ActionKind = Literal["end", "adopt", "lose", "restart", "spare", "halt", "remove", "sweep", "report"]
 """end: stop and remove everything of an environment, data kept, and record its `phase`.
 adopt: call a `starting` environment running; what is half made of it is removed.
 lose: record that nothing of it runs any more; nothing is removed.
@@ -16,6 +16,7 @@ restart: start one service's container again.
 spare: record that somebody stopped a service by hand, so that it is not restarted.
 halt: end one service, the rest lives on.
 remove: remove what is left of an environment that has ended.
+sweep: end the orphans in guarded services; everything else lives on.
 report: write an incident, and do nothing.
 """
 
@@ -71,7 +72,9 @@ class Action:
 
     @property
     def key(self) -> str:
-        """What is quiet for a while once this was done: the environment, or a report's own subject."""
+        """What is quiet for a while once this was done: the environment, or what a sweep or report is on."""
+        if self.kind == "sweep":
+            return f"{self.project}//{self.rule}"
         if self.kind == "report" or not self.project:
             return f"{self.project}/{self.service}/{self.rule}" + (f"/{self.mark}" if self.mark else "")
         return self.project

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from stackctl.core.deployment import Instant
-    from stackctl.core.facts import Container, HostMemory, Network, Reading
+    from stackctl.core.facts import Container, HostMemory, Network, Process, Reading
     from stackctl.core.records import EnvironmentRecord
 
 Owner = Literal["none", "alive", "dead", "unknown"]
@@ -60,6 +60,7 @@ class Watched:
         trails: Container id -> what was read of it.
         by_hand: Ids of ended containers that somebody asked docker to stop or kill.
         here: False when the record belongs to another engine than the one that was looked at.
+        orphans: Container id -> what its service's guard would sweep, as it was last looked for.
     """
 
     record: EnvironmentRecord
@@ -70,6 +71,7 @@ class Watched:
     trails: Mapping[str, Trail] = field(default_factory=dict)
     by_hand: frozenset[str] = frozenset()
     here: bool = True
+    orphans: Mapping[str, tuple[Process, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,6 +201,9 @@ class Supervisor:
         """Seconds for which the environment is left alone; what was ended leaves nothing to cool down."""
         if outcome.result == "busy":
             return self.limits.busy_again
+        if outcome.action.kind == "sweep":  # what was seen before it is not to ask for another one
+            swept = outcome.result in ("done", "recovered")
+            return self.limits.sweep if swept else self.limits.report_again
         if outcome.result == "recovered":
             return 0.0
         whole = outcome.result == "done" and outcome.action.kind != "halt"
@@ -208,7 +211,7 @@ class Supervisor:
 
     def _note(self, outcome: Outcome) -> None:
         action = outcome.action
-        if outcome.result in ("stuck", "failed"):
+        if outcome.result in ("stuck", "failed") and action.kind != "sweep":
             self._unfinished[action.project] = f"`{action.project}`: {outcome.words}"
         else:
             self._unfinished.pop(action.project, None)

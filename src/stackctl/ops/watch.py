@@ -16,6 +16,7 @@ from stackctl.core.records import LIVE
 from stackctl.core.recovery import RESTARTABLE, asked_to_end
 from stackctl.core.world import Owner, Stray, Trail, Watched, World
 from stackctl.ops.looking import verified
+from stackctl.ops.sweeping import OrphanWatch
 
 if TYPE_CHECKING:
     from stackctl.core.facts import Container, EngineFacts, Event, Network, Reading
@@ -52,6 +53,7 @@ class Watch:
         self._strays: tuple[Stray, ...] = ()
         self._peaks: dict[str, dict[str, Mapping[str, int]]] = {}
         self._ahead = 0.0
+        self._orphans = OrphanWatch(context, limits)
 
     def hint(self, events: Iterable[Event]) -> None:
         """Take what the engine said as a reason to list sooner, and to inspect anew what it was about."""
@@ -88,6 +90,7 @@ class Watch:
         now = self.context.clock.now()
         self._list(now.boottime, survey)
         self._sample(now.boottime, survey.records)
+        self._look_for_orphans(now.boottime, survey.records)
         return World(
             now=now,
             engine_time=now.wall + self._ahead,
@@ -190,6 +193,11 @@ class Watch:
                 self._dirty.add(one.id)
                 self._listed = float("-inf")
 
+    def _look_for_orphans(self, now: float, records: tuple[EnvironmentRecord, ...]) -> None:
+        if self.facts is not None and self.facts.local:
+            here = [one for one in records if one.engine == self.facts.id]
+            self._orphans.look(now, [(one, self._groups.get(one.project, ((), ()))[0]) for one in here])
+
     def _group(self, survey: Survey) -> None:
         """Sort what was listed by environment, and what no record vouches for aside."""
         records = {record.project: record for record in survey.records}
@@ -218,6 +226,7 @@ class Watch:
             trails=self.trails(containers),
             by_hand=frozenset(c.id for c in containers if self._hands.get((c.id, c.finished))),
             here=self.facts is not None and record.engine == self.facts.id,
+            orphans=self._orphans.of(containers),
         )
 
 
