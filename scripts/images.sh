@@ -19,7 +19,7 @@ daemon_file=/etc/docker/daemon.json
 mode=provide
 wanted=busybox:1.35
 test_option=''
-test_images='python:3.11 postgres:15 redis:7.0 nginx:1.22'
+test_images='python:3.11 postgres:15 redis:7.0 nginx:1.22 mariadb:10.11 rabbitmq:3.10 nats:2.9-alpine memcached:1.6'
 
 usage() {
   cat <<'USAGE'
@@ -29,7 +29,8 @@ For machines that reach no image hub: builds images from Debian 12's packages, u
 everyday names, and serves them from a registry on 127.0.0.1:5000 that the Docker daemon uses
 as its mirror. Where the hub answers, or the images are there already, it changes nothing.
 
-  --test     also python:3.11, postgres:15, redis:7.0, nginx:1.22 (without it: busybox:1.35)
+  --test     also what the tests need: python:3.11, nginx:1.22, postgres:15, redis:7.0, mariadb:10.11,
+             rabbitmq:3.10, nats:2.9-alpine, memcached:1.6 (without it: busybox:1.35)
   --check    only say whether the images are there: exit code 0 or 1
   --dry-run  print what would be done, change nothing
   --clean    remove what this script made: images, registry and its data, the mirror's entry

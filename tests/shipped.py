@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 STACKS = ("hello", "myenv", "webapp")
-TEMPLATES = ("hello", "webapp", "sidecars/postgres", "sidecars/redis")
+SIDECARS = tuple(sorted(path.name for path in (ROOT / "templates" / "sidecars").iterdir()))
+TEMPLATES = ("hello", "webapp", *(f"sidecars/{name}" for name in SIDECARS))
 
 
 def read(folder: Path) -> dict[str, str]:

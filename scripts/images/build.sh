@@ -95,6 +95,10 @@ package_of() {
     postgres:*) echo postgresql-15 ;;
     redis:*) echo redis-server ;;
     nginx:*) echo nginx ;;
+    mariadb:*) echo mariadb-server-core ;;
+    rabbitmq:*) echo rabbitmq-server ;;
+    nats:*) echo nats-server ;;
+    memcached:*) echo memcached ;;
   esac
 }
 
