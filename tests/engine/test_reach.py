@@ -42,9 +42,10 @@ def docker(*words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def gateway() -> str:
-    """The default bridge's address on the host, as the engine tells it."""
-    return docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
+def gateway(run_label: str) -> str:
+    """The default bridge's address on the host, as a container on it has it in its routes."""
+    route = "ip route | awk '/^default/ {print $3}'"
+    return docker("run", "--rm", "--label", f"{LABEL}={run_label}", "busybox:1.35", "sh", "-c", route).strip()
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ def bridge_gateway(networks: Iterable[Network], facts: EngineFacts, own: frozens
     """The address that `host.docker.internal` means in a container that has it from `host-gateway`.
 
     Docker Desktop's containers reach the host's loopback by that name, so there it is loopback. Elsewhere it
-    is the gateway of the default bridge: some engines do not name it until they are restarted, and then it
-    is this machine's only address in the bridge's subnet.
+    is the gateway of the default bridge. Where the engine was given pools of addresses, it names the bridge's
+    subnet and no gateway; then it is this machine's only address in that subnet.
 
     Args:
         networks: Those of the engine.
