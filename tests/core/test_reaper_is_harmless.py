@@ -19,13 +19,22 @@ REAPERS = ("acting", "down", "evidence", "reap", "supervise", "taking_down", "un
 ENGINE = {
     *("containers", "events", "facts", "host_memory", "inspect", "log_tail", "networks", "networks_brief"),
     *("past_events", "processes", "readings", "roster", "sample", "volumes", "close", "local"),
-    *("end_processes", "forbid_restart", "kill", "remove_containers", "remove_networks", "restart", "stop"),
+    *(
+        "output",
+        "end_processes",
+        "forbid_restart",
+        "kill",
+        "remove_containers",
+        "remove_networks",
+        "restart",
+        "stop",
+    ),
 }
 """What a reaper may ask of the engine, or do with it: about containers, their processes and networks."""
 STORE = {
     *("deployment", "home", "identity", "incidents", "heartbeat", "lease", "lease_alive", "lock"),
     *("lock_holder", "peaks", "read", "recall", "records", "unreadable"),
-    *("write", "write_incident", "write_peaks"),
+    *("write", "write_incident", "write_output", "write_peaks"),
 }
 """What a reaper may ask of the state directory, or write to it."""
 DELETERS = {

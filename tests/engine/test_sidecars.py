@@ -16,7 +16,7 @@ from commandline import Cli
 from sidecar_clients import Amqp, Memcached, Nats
 from waiting import until
 
-from shipped import ROOT
+from shipped import ROOT, SIDECARS
 from stackctl.engine.docker import DockerEngine
 
 if TYPE_CHECKING:
@@ -31,18 +31,19 @@ services:
     command: [sleep, "600"]
     user: "1000:1000"
 """
-LIMITS = "limits: {memory: 384m, pids: 64}\n"
+ADVICE = re.compile(r"^\| \[(\w+)\].*\| `(\{memory: .*?\})`", re.MULTILINE)
 ELSEWHERE = 4321
 """A user id that no image knows."""
 
 
 class Environment:
-    """A stack with one sidecar, `it`, from a template."""
+    """A stack with one sidecar, `it`, from a template, within the limits that the documentation advises."""
 
     def __init__(self, cli: Cli, template: str) -> None:
         self.cli = cli
         cli.template("app", WAITS)
-        cli.stack("s", f"template: app\nsidecars: {{it: {template}}}\n{LIMITS}")
+        limits = dict(ADVICE.findall((ROOT / "docs" / "sidecars.md").read_text()))[template]
+        cli.stack("s", f"template: app\nsidecars: {{it: {template}}}\nlimits: {limits}\n")
         self.project = str(cli("up", "s", "--json").ok().data["project"])
         self.url = cli("url", "s", "it").ok().out.strip()
 
@@ -206,3 +207,14 @@ def test_no_capability_and_no_password_in_sight(start: Callable[[str], Environme
     shown += it.run("sh", "-c", "cat /proc/[0-9]*/cmdline") + it.cli("logs", "s").out
     assert len(secrets) == {"mariadb": 2, "memcached": 0}.get(name, 1)
     assert not [secret for secret in secrets if secret in shown]
+
+
+@pytest.mark.parametrize("name", SIDECARS)
+def test_every_sidecar_is_rendered_and_linted(cli: Callable[[], Cli], name: str) -> None:
+    """Those that have no image here too."""
+    command = cli()
+    command.template("app", WAITS)
+    command.stack("s", f"template: app\nsidecars: {{sidecar: {name}}}\n")
+
+    assert "nothing to refuse" in command("lint", "s").ok().out
+    assert "sidecar:" in command("render", "s").ok().out

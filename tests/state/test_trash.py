@@ -154,4 +154,11 @@ def test_nothing_else_in_state_deletes_trees() -> None:
         if (isinstance(node, ast.Attribute) and node.attr in ("rmtree", "removedirs"))
         or (isinstance(node, ast.Import) and any(alias.name == "shutil" for alias in node.names))
     }
-    assert users == {"trash.py"}
+    assert users == {"trash.py", "data_copies.py"}
+    copies = ast.walk(ast.parse((folder / "data_copies.py").read_text()))
+    used = {
+        node.attr
+        for node in copies
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "shutil"
+    }
+    assert used == {"copytree", "copy2", "Error"}

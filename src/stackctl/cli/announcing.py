@@ -23,7 +23,9 @@ def announce(session: Session) -> None:
     if "store" not in vars(session):
         return
     try:
-        records = [record for record in session.store.records() if record.phase in LIVE]
+        records = [
+            record for record in session.store.records() if record.phase in LIVE and record.task is None
+        ]
     except StackctlError:
         return
     for record in records:

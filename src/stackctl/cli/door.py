@@ -17,6 +17,8 @@ from stackctl.core.errors import Interrupted, StackctlError, UsageError
 BUG = 70
 INTERRUPTED = 130
 TERMINATED = 143
+OWN_FAILURE = 125
+"""What `run` ends with where it is not the task that failed; the error's own code stands in its JSON."""
 REPORT = (
     f"this is a bug in stackctl {__version__}, not a mistake of yours: "
     "please report it with the text above and the command that you typed"
@@ -73,7 +75,7 @@ def _explain(error: BaseException, output: Output) -> int:
 
 def _told(error: StackctlError, code: int, output: Output) -> int:
     output.error(error, code)
-    return code
+    return OWN_FAILURE if output.command == "run" and code not in (INTERRUPTED, TERMINATED) else code
 
 
 def _from_click(error: click.ClickException) -> UsageError:
@@ -93,4 +95,4 @@ def _bug(error: BaseException, output: Output) -> int:
 
     text = "".join(traceback.format_exception(error))
     output.bug(describe(error), text, REPORT, BUG)
-    return BUG
+    return OWN_FAILURE if output.command == "run" else BUG

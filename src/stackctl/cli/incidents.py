@@ -104,13 +104,18 @@ def _story(record: EnvironmentRecord, incident: Incident | None) -> list[str]:
         lines += [f"  {line}" for line in incident.log[-SHOWN_LINES:]]
     lines.append(f"incident {incident.id} of {_when(incident.at)}; `stackctl incidents --json` has all of it")
     if record.phase not in LIVE:
-        lines.append(f"its data is kept; `stackctl up {named(record)}` starts it again")
+        lines.append(f"its data is kept{_again(record)}")
     return lines
 
 
 def _without_incident(record: EnvironmentRecord) -> str:
     if record.phase in LIVE:
-        return f"`{record.stack}` is {record.phase}, and nothing had to be enforced"
+        return f"`{record.title}` is {record.phase}, and nothing had to be enforced"
     when = f" at {_when(record.ending.at)}" if record.ending else ""
     reason = record.ending.reason if record.ending else "its reason was not recorded"
-    return f"`{record.stack}` is {record.phase}: {reason}{when}; its data is kept"
+    kept = "" if record.task and not record.sidecars else "; its data is kept"
+    return f"`{record.title}` is {record.phase}: {reason}{when}{kept}"
+
+
+def _again(record: EnvironmentRecord) -> str:
+    return "" if record.task else f"; `stackctl up {named(record)}` starts it again"

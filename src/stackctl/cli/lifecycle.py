@@ -201,7 +201,7 @@ def down_command(session: Session, name: str | None, instance: str, everything: 
         records = [session.environment(name, instance)]
     else:
         there = _projects(session)
-        every = session.store.records()
+        every = [record for record in session.store.records() if record.task is None]
         records = [record for record in every if record.phase in LIVE or record.project in there]
     return _down_each(session, records)
 

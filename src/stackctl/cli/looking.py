@@ -75,7 +75,11 @@ def _views(session: Session, name: str | None, instance: str) -> tuple[list[Envi
             session.output.warn(f"`{project}` cannot be shown: {error.message}; {error.hint}")
             return None
 
-    found = [view(record.project) for record in session.store.records() if record.phase in LIVE]
+    found = [
+        view(record.project)
+        for record in session.store.records()
+        if record.phase in LIVE and record.task is None
+    ]
     views = [one for one in found if one is not None]
     return views, len(found) - len(views)
 
@@ -192,7 +196,7 @@ def list_command(session: Session, stacks: bool) -> None:
     if stacks:
         _list_stacks(session)
         return
-    records = list(session.store.records())
+    records = [record for record in session.store.records() if record.task is None]
     others = _others(session)
     session.output.result({"environments": _data(session, records), "others": others})
     if session.output.json:

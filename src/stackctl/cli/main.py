@@ -14,6 +14,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "down": ("lifecycle", "End an environment; its data stays."),
     "restart": ("lifecycle", "Restart services of an environment."),
     "with": ("tied", "Run a command with an environment that ends with it."),
+    "run": ("running", "Run a command in a container of its own, as a task."),
+    "tasks": ("tasks", "List tasks; forget those that ended long ago."),
+    "wait": ("tasks", "Wait until tasks have ended."),
+    "cancel": ("tasks", "End tasks."),
+    "inspect": ("tasks", "Show all that is known of a task."),
+    "rm": ("tasks", "Forget tasks that have ended."),
     "extend": ("lifecycle", "Give an environment more lifetime."),
     "move": ("upkeep", "Take an environment's data along after its repository was moved."),
     "purge": ("upkeep", "Delete an environment's data."),
@@ -45,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 SECTIONS = {
     "Environments": ("up", "down", "restart", "with", "extend", "move", "purge"),
+    "Tasks": ("run", "tasks", "wait", "cancel", "inspect", "rm"),
     "Watching": ("supervise", "reap", "adopt", "incidents", "why"),
     "Looking": ("status", "list", "logs", "exec", "shell", "url", "env"),
     "Stack files": ("render", "diff", "lint", "limits", "templates", "new", "init"),

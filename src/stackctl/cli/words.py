@@ -39,7 +39,9 @@ def left_words(seconds: float) -> str:
 
 
 def named(record: EnvironmentRecord) -> str:
-    """How to name an environment on the command line ("myenv", "myenv --instance two")."""
+    """How to name an environment or task on the command line ("myenv", "myenv --instance two", an id)."""
+    if record.task is not None:
+        return record.task.id
     return f"{record.stack} --instance {record.instance}" if record.instance else record.stack
 
 

@@ -73,7 +73,8 @@ def down(
         scene = look(context, project)
         if still is not None and scene.record is not None and not still(scene.record):
             return DownResult(record=scene.record, containers=0, networks=0, strangers=scene.strangers)
-        return end(context, scene, command, _unfinished(scene.record) or Aim(reason=reason))
+        phase: Phase = "cancelled" if scene.record and scene.record.task else "stopped"
+        return end(context, scene, command, _unfinished(scene.record) or Aim(phase=phase, reason=reason))
 
 
 def end(context: Context, scene: Scene, command: str, aim: Aim) -> DownResult:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UnknownName
-from stackctl.core.names import check_name, nearest, project_name, unique_match
+from stackctl.core.names import check_name, nearest, project_name, task_project, unique_match
 from stackctl.ops.finding import Places, find_stack, stack_files
 
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
     from stackctl.ops.protocols import Store
+
+_ID = re.compile(r"(?:inst-)?[0-9a-f]{1,12}")
 
 
 def environment(word: str, instance: str, places: Places, store: Store) -> EnvironmentRecord:
@@ -27,15 +30,49 @@ def environment(word: str, instance: str, places: Places, store: Store) -> Envir
     """
     if instance:
         check_name(instance, "instance")
-    records = list(store.records())
+    records = [record for record in store.records() if record.task is None]
     here = _in_this_checkout(word, instance, places, records)
     if here is not None:
         return here
+    if not instance and (found := task_named(word, store)):
+        return found
     match = unique_match(word, [record.project for record in records]) if not instance else None
     if match and (match == word or "-" in word):
         return next(record for record in records if record.project == match)
     _refuse_unreadable({word, *_projects_here(word, instance, places)}, store)
     raise _unknown(word, instance, places, records)
+
+
+def task_named(word: str, store: Store) -> EnvironmentRecord | None:
+    """The task whose id is a word, begins with it, or that is called so and lives; None when there is none.
+
+    Raises:
+        UnknownName: The ids of several begin with it, or several that live are called so.
+        StateError: Its record cannot be read.
+    """
+    task = unique_match(word.removeprefix("inst-"), store.task_ids(), "task") if _ID.fullmatch(word) else None
+    if task:
+        record = store.read(task_project(task))
+        if record is not None:
+            return record
+    called = [one for one in store.records() if one.task and one.task.name == word]
+    if len(called) > 1:
+        listed = ", ".join(one.title for one in called)
+        raise UnknownName(f"several tasks are called `{word}`", hint=f"name one by its id: {listed}")
+    return called[0] if called else None
+
+
+def task(word: str, store: Store) -> EnvironmentRecord:
+    """The task that a word means.
+
+    Raises:
+        UnknownName: It means none, or several.
+        StateError: Its record cannot be read.
+    """
+    found = task_named(word, store)
+    if found is None:
+        raise UnknownName(f"there is no task `{word}`", hint="`stackctl tasks --all` shows every one")
+    return found
 
 
 def _in_this_checkout(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,15 +22,27 @@ def purge(context: Context, project: str, *, command: str) -> None:
         StateError: Something could not be deleted; what remains lies in the trash folder that it names.
     """
     with context.store.lock(project, command=command, wait=30.0):
-        images = _images(context, project)
-        try:
-            context.store.purge(project)
-        except StateError:
-            left = context.store.trash_left(project)
-            if left is None or not images:
-                raise
-            _delete_from_inside(context, left, images[0])
-            context.store.purge(project)
+        delete(context, project, _images(context, project))
+
+
+def delete(context: Context, project: str, images: Sequence[str] | None = None) -> None:
+    """Delete all files of an environment or task that has ended, for a caller that holds its lock.
+
+    Args:
+        images: One of them deletes what other users own; those of its document where it is None.
+
+    Raises:
+        StateError: Something could not be deleted; what remains lies in the trash folder that it names.
+    """
+    found = _recorded_images(context, project) if images is None else images
+    try:
+        context.store.purge(project)
+    except StateError:
+        left = context.store.trash_left(project)
+        if left is None or not found:
+            raise
+        _delete_from_inside(context, left, found[0])
+        context.store.purge(project)
 
 
 def _images(context: Context, project: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from stackctl.core.actions import Action
 from stackctl.core.errors import EngineUnavailable, StackctlError, TimedOut
 from stackctl.core.facts import ENDED
+from stackctl.core.records import TASK_SERVICE
 from stackctl.core.supervision import DEFAULT_SUPERVISION
 from stackctl.core.units import show_duration
 from stackctl.core.verdicts import expired
@@ -245,6 +246,9 @@ class Attendance:
             incident=True,
         )
         trails: Mapping[str, Trail] = {self.started.container.id: self._trail}
+        with suppress(StackctlError):
+            peaks = {"pids": self._trail.peak_pids, "memory": self._trail.peak_memory}
+            self.context.store.write_peaks(record.project, {TASK_SERVICE: peaks})
         act(
             self.context,
             action,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +43,8 @@ def copy_data(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
+    import shutil  # 10 ms that only copies need
+
     check_folder(source)
     with refused("copy to", target):
         try:
@@ -58,6 +59,8 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _copy_file(source: str, target: str) -> str:
+    import shutil
+
     shutil.copy2(source, target, follow_symlinks=False)
     _own(Path(source), Path(target))
     return target

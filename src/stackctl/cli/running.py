@@ -1,0 +1,292 @@
+"""`run`: one command in one container of its own, with the limits and the care of an environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stackctl.cli.command import command
+from stackctl.cli.values import duration, limit_layer, settings
+from stackctl.core.errors import UnknownName, UsageError
+from stackctl.core.tasks import TaskSpec, check_environment, parse_mount, parse_sidecar
+from stackctl.ops.task_starting import StartOptions
+
+if TYPE_CHECKING:
+    from stackctl.cli.session import Session
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.stack import SidecarSpec, TaskDefinition
+    from stackctl.ops.context import Context
+    from stackctl.ops.task_preparing import Kitchen, PreparedTask
+    from stackctl.ops.task_starting import Started
+
+WAIT_SECONDS = 120.0
+SOURCE = "the command line"
+
+
+@command("run", runs=True)
+@click.argument("image", metavar="IMAGE")
+@click.argument("words", nargs=-1, metavar="[-- CMD [ARG]...]", type=click.UNPROCESSED)
+@click.option("--sidecar", "sidecars", multiple=True, metavar="[NAME=]TEMPLATE", help="A service beside it.")
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Set a limit (memory=2g).")
+@click.option("--lifetime", metavar="TIME", help="End it after so long (12h unless set).")
+@click.option("-e", "--env", "given", multiple=True, metavar="NAME[=VALUE]", help="Set a variable for it.")
+@click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Set the variables of a file.")
+@click.option("--mount", "mounts", multiple=True, metavar="SRC:DST[:ro]", help="Show it a file or folder.")
+@click.option("-w", "--workdir", default="", metavar="DIR", help="Run it in that folder of the container.")
+@click.option("-u", "--user", default="", metavar="USER", help="Run it as that user of the container.")
+@click.option("--network", default="", metavar="NAME", help="Join that network; `none` for no network.")
+@click.option(
+    "--in", "inside", default="", metavar="ENV", help="Run a task of that environment's stack, in it."
+)
+@click.option("--instance", default="", metavar="X", help="With --in: another environment of the same stack.")
+@click.option("--name", default="", metavar="NAME", help="What to call it in lists.")
+@click.option("--data-from", default="", metavar="ID|DIR", help="Begin with a copy of that data.")
+@click.option("--allow", multiple=True, metavar="WORD", help="Let it have what policy would refuse.")
+@click.option("-d", "--detach", is_flag=True, help="Print its id and leave it to the supervisor.")
+@click.option("--keep", is_flag=True, help="Keep its container when it has ended, until `stackctl rm`.")
+@click.option("--pull", is_flag=True, help="Ask for newer images even where the engine has one.")
+@click.option("--wait-timeout", metavar="TIME", help="Wait so long for its sidecars (2m).")
+@click.option("--allow-unenforced", is_flag=True, help="Go on where the kernel cannot enforce a limit.")
+def run_command(
+    session: Session,
+    image: str,
+    words: tuple[str, ...],
+    sidecars: Sequence[str],
+    limits: Sequence[str],
+    lifetime: str | None,
+    given: Sequence[str],
+    env_files: Sequence[str],
+    mounts: Sequence[str],
+    workdir: str,
+    user: str,
+    network: str,
+    inside: str,
+    instance: str,
+    name: str,
+    data_from: str,
+    allow: Sequence[str],
+    detach: bool,
+    keep: bool,
+    pull: bool,
+    wait_timeout: str | None,
+    allow_unenforced: bool,
+) -> int:
+    """Run CMD in a container of its own; its exit code is ours. Options go before IMAGE.
+
+    With --in ENV, IMAGE is the name of a task of that environment's stack. 124 says that its lifetime ended,
+    137 that a limit did, 125 that stackctl itself failed.
+    """
+    from stackctl.cli.terminal import has_input, has_terminal
+
+    attended = not detach and not session.output.json
+    spec = TaskSpec(
+        image=image,
+        command=words[1:] if words[:1] == ("--",) else words,
+        name=name,
+        environment=variables(given, env_files),
+        mounts=tuple(parse_mount(one, {}) for one in _absolute(mounts)),
+        workdir=workdir,
+        user=user,
+        network=network,
+        limits=limit_layer(limits, lifetime),
+        sidecars=_sidecars(sidecars),
+        allow=tuple(allow),
+        terminal=attended and has_terminal(),
+        stdin=attended and has_input(),
+        keep=keep,
+    )
+    environment = session.environment(inside, instance) if inside else None
+    if environment is not None:
+        spec = defined(session, environment, spec)
+    options = StartOptions(
+        command=session.command("run", name or image),
+        tied=not detach,
+        wait_timeout=duration(wait_timeout, "--wait-timeout", WAIT_SECONDS),
+        inside=environment.project if environment else "",
+        data_from=data_folder(session, data_from),
+        pull=pull,
+        allow_unenforced=allow_unenforced,
+    )
+    return _run(session, spec, options)
+
+
+def _run(session: Session, spec: TaskSpec, options: StartOptions) -> int:
+    from stackctl.cli.terminal import OwnTerminal
+    from stackctl.core.tasks import exit_code_of, task_line
+    from stackctl.ops.context import Silence
+    from stackctl.ops.task_running import Attendance
+
+    if not options.tied:
+        started = begin(session, spec, options, streams=False)
+        started.exit.close()
+        session.output.result(task_line(started.record).plain())
+        session.output.line(started.record.title)
+        return 0
+    with OwnTerminal(terminal=spec.terminal, stdin=spec.stdin).held() as terminal:
+        started = begin(session, spec, options, streams=not session.output.json)
+        attendance = Attendance(
+            context=replace(session.context, progress=Silence()),
+            started=started,
+            terminal=terminal,
+            contexts=lambda: _own_context(session),
+            command=options.command,
+        )
+        record = attendance.attend()
+    _tell(session, record)
+    session.output.result(task_line(record).plain(), ok=record.phase == "succeeded")
+    return 128 + terminal.number if record.phase == "cancelled" and terminal.number else exit_code_of(record)
+
+
+def _own_context(session: Session) -> Context:
+    from stackctl.cli.watchman import contexts
+
+    return contexts(session)("")
+
+
+def begin(session: Session, spec: TaskSpec, options: StartOptions, *, streams: bool) -> Started:
+    """Prepare and start a task; a supervisor is started where none watches."""
+    from stackctl.cli.watchman import ensure
+    from stackctl.ops.task_preparing import prepare_task
+    from stackctl.ops.task_starting import new_task_id, start_task
+
+    prepared: PreparedTask = prepare_task(new_task_id(session.context), spec, kitchen(session))
+    return start_task(
+        session.context, prepared, options, streams=streams, announced=lambda _: ensure(session)
+    )
+
+
+def kitchen(session: Session) -> Kitchen:
+    """What tasks of this command are prepared with."""
+    from stackctl.ops.task_preparing import Kitchen
+
+    return Kitchen(
+        places=session.places,
+        configuration=session.configuration,
+        machine=session.machine,
+        root=Path.cwd().resolve(),
+    )
+
+
+def _tell(session: Session, record: EnvironmentRecord) -> None:
+    """One line on what ended it, where that was not itself."""
+    ending = record.ending
+    if ending is None or record.phase in ("succeeded", "failed"):
+        return
+    more = f" (`stackctl why {record.title}`)" if ending.incident else ""
+    session.output.note(f"task {record.title} was {record.phase}: {ending.reason}{more}")
+
+
+def variables(given: Sequence[str], files: Sequence[str]) -> Mapping[str, str]:
+    """The variables of files and of the command line, which wins; a name alone takes our own value.
+
+    Raises:
+        UsageError: A file cannot be read, or a name cannot be one.
+    """
+    found: dict[str, str] = {}
+    for file in files:
+        found.update(_read_env_file(file))
+    words = [one if "=" in one else f"{one}={os.environ.get(one, '')}" for one in given]
+    found.update(settings(words, "--env"))
+    return check_environment(found, SOURCE)
+
+
+def _read_env_file(file: str) -> dict[str, str]:
+    """NAME=VALUE lines, the value as it stands; a name alone takes our own value, # begins a comment."""
+    from stackctl.ops.finding import read_text
+
+    found: dict[str, str] = {}
+    for number, line in enumerate(read_text(Path(file)).splitlines(), 1):
+        name, sign, value = line.partition("=")
+        if line.strip() and not line.lstrip().startswith("#"):
+            name = name.strip()
+            found |= check_environment(
+                {name: value if sign else os.environ.get(name, "")}, f"{file}:{number}"
+            )
+    return found
+
+
+def _absolute(mounts: Sequence[str]) -> list[str]:
+    """The mounts with their sources looked up: absolute, and there.
+
+    Raises:
+        UsageError: One is no mount, or there is nothing at its source.
+    """
+    found = []
+    for word in mounts:
+        source, sign, rest = word.partition(":")
+        path = Path(source).expanduser()
+        if sign and not path.exists():
+            raise UsageError(
+                f"--mount {word}: there is no file or folder `{source}` on this host",
+                hint="make it first; a mount never makes what it shows",
+            )
+        found.append(f"{path.resolve()}{sign}{rest}")
+    return found
+
+
+def _sidecars(words: Sequence[str]) -> Mapping[str, SidecarSpec]:
+    from stackctl.ops.task_preparing import sidecar_specs
+
+    pairs = [parse_sidecar(word) for word in words]
+    twice = sorted({name for name, _ in pairs if [one for one, _ in pairs].count(name) > 1})
+    if twice:
+        raise UsageError(f"two sidecars are called `{twice[0]}`", hint="name one: --sidecar second=TEMPLATE")
+    return sidecar_specs(dict(pairs))
+
+
+def data_folder(session: Session, word: str) -> Path | None:
+    """The folder that data is copied from: a task's, an environment's, or any.
+
+    Raises:
+        UnknownName: It is none of these.
+        UsageError: The task or environment runs, so that its data is not at rest.
+    """
+    if not word:
+        return None
+    if "/" in word or Path(word).is_dir():
+        return Path(word).resolve()
+    record = session.environment(word)
+    from stackctl.core.records import LIVE
+
+    if record.phase in LIVE:
+        raise UsageError(
+            f"`{word}` is {record.phase}, so its data is not at rest",
+            hint=f"end it first: `stackctl {'cancel' if record.task else 'down'} {word}`",
+        )
+    return session.store.folder(record.project)
+
+
+def defined(session: Session, environment: EnvironmentRecord, spec: TaskSpec) -> TaskSpec:
+    """The task that an environment's stack defines under the name that stands where the image does.
+
+    What the command line says wins.
+
+    Raises:
+        UnknownName: The stack defines no such task.
+    """
+    from stackctl.core.limits import Setting
+    from stackctl.core.stackfile import parse_stack
+    from stackctl.ops.finding import read_text
+
+    source = environment.stack_file
+    stack = parse_stack(read_text(Path(source).expanduser()), name=environment.stack, source=source)
+    task: TaskDefinition | None = stack.tasks.get(spec.image)
+    if task is None:
+        known = ", ".join(sorted(stack.tasks)) or "none"
+        raise UnknownName(
+            f"the stack `{environment.stack}` defines no task `{spec.image}`", hint=f"it defines: {known}"
+        )
+    lifetime = {"lifetime": Setting(task.lifetime, source)} if task.lifetime else {}
+    return replace(
+        spec,
+        image=task.image,
+        command=spec.command or task.command,
+        name=spec.name or spec.image,
+        environment={**task.environment, **spec.environment},
+        limits={**stack.limits, **lifetime, **spec.limits},
+    )

@@ -1,0 +1,79 @@
+"""Forgetting tasks that have ended: their records, and their data only when that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from stackctl.core.errors import UsageError
+from stackctl.core.names import task_project
+from stackctl.core.records import LIVE
+from stackctl.ops.looking import look
+from stackctl.ops.purge import delete
+from stackctl.ops.taking_down import take_down
+
+if TYPE_CHECKING:
+    from stackctl.core.tasks import TaskLine
+    from stackctl.ops.context import Context
+
+
+def old_tasks(context: Context, age: float) -> tuple[TaskLine, ...]:
+    """The tasks that ended at least so many seconds ago, the oldest first.
+
+    Raises:
+        StateError: They cannot be listed.
+    """
+    from stackctl.ops.task_looking import list_tasks
+
+    now = context.clock.now().wall
+    return tuple(
+        line
+        for line in list_tasks(context, everything=True)
+        if line.phase not in LIVE and now - (line.finished or line.created) >= age
+    )
+
+
+def prune(context: Context, chosen: Iterable[TaskLine], *, data: bool) -> tuple[TaskLine, ...]:
+    """Forget tasks that have ended; those that are gone meanwhile are left out.
+
+    Args:
+        data: Delete their data as well.
+
+    Raises:
+        StateError: The file system refused.
+    """
+    done = []
+    for line in chosen:
+        forget(context, task_project(line.id), data=data, command="stackctl tasks prune", tidy=False)
+        done.append(line)
+    context.store.tidy_tasks()
+    return tuple(done)
+
+
+def forget(context: Context, project: str, *, data: bool, command: str, tidy: bool = True) -> None:
+    """Forget one task that has ended; the container that it kept is removed first.
+
+    Args:
+        data: Delete its data as well.
+        tidy: Leave it out of the index as well.
+
+    Raises:
+        UsageError: It has not ended.
+        Busy: Another command is working on it.
+        StateError: The file system refused.
+    """
+    with context.store.lock(project, command=command, wait=10.0):
+        record = context.store.read(project)
+        if record is not None and record.phase in LIVE:
+            raise UsageError(
+                f"task {record.title} is {record.phase}", hint=f"`stackctl cancel {record.title}` ends it"
+            )
+        if record is not None and record.task is not None and record.task.keep:
+            scene = look(context, project)
+            take_down(context, scene.containers, scene.networks)
+        if data:
+            delete(context, project)
+        elif record is not None and record.task is not None:
+            context.store.forget_task(record.task.id)
+    if tidy:
+        context.store.tidy_tasks()

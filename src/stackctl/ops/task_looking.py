@@ -1,0 +1,97 @@
+"""Tasks as they are listed: the live ones as they stand now, the ended ones from the index."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from stackctl.core.errors import Busy, StackctlError, TimedOut
+from stackctl.core.facts import ENDED
+from stackctl.core.labels import PREFIX
+from stackctl.core.records import LIVE, TASK_SERVICE
+from stackctl.core.tasks import FINISHED, TaskLine, task_line
+from stackctl.ops.task_ending import finish_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.ops.context import Context
+
+LOOK = 0.2
+"""Seconds between two looks at a task that somebody waits for."""
+
+
+def list_tasks(context: Context, *, everything: bool) -> tuple[TaskLine, ...]:
+    """The tasks, the oldest first; those that ended by themselves unseen are finished on the way.
+
+    Args:
+        everything: Also those that have ended.
+
+    Raises:
+        StateError: They cannot be listed.
+    """
+    settle(context)
+    recent = [task_line(record) for record in context.store.records() if record.task]
+    if not everything:
+        return tuple(line for line in recent if line.phase not in FINISHED)
+    seen = {line.id for line in recent}
+    old = [line for line in context.store.finished_tasks() if line.id not in seen]
+    return tuple(sorted([*old, *recent], key=lambda line: (line.created, line.id)))
+
+
+def settle(context: Context, records: Iterable[EnvironmentRecord] | None = None) -> None:
+    """Finish tasks whose own container has ended and whose command does not see to it.
+
+    It is the cheap pass of whoever looks at tasks: one listing, and nothing where the engine cannot be asked.
+    """
+    chosen = context.store.records() if records is None else records
+    running = {
+        one.project: one for one in chosen if one.task and one.phase == "running" and _nobody(context, one)
+    }
+    if not running:
+        return
+    with suppress(StackctlError):
+        ours = {f"{PREFIX}home": context.store.identity}
+        for one in context.engine.containers(ours):
+            project = one.labels.get(f"{PREFIX}project", "")
+            if project in running and one.service == TASK_SERVICE and one.state in ENDED:
+                with suppress(Busy):
+                    finish_task(context, project, command="stackctl tasks")
+
+
+def _nobody(context: Context, record: EnvironmentRecord) -> bool:
+    return record.lease is None or context.store.lease_alive(record.lease) is False
+
+
+def wait_for(context: Context, project: str, until: float) -> EnvironmentRecord:
+    """Look until a task has ended.
+
+    Args:
+        until: When to give up, by the clock that counts suspended time.
+
+    Raises:
+        TimedOut: It has not ended by then.
+        StateError: Its record is gone, or cannot be read.
+    """
+    while True:
+        record = context.store.read(project)
+        if record is None or record.phase not in LIVE:
+            return _known(record, project)
+        settle(context, [record])
+        record = context.store.read(project)
+        if record is None or record.phase not in LIVE:
+            return _known(record, project)
+        if context.clock.now().boottime >= until:
+            raise TimedOut(
+                f"task {record.title} is still {record.phase}", hint="give it more time with --timeout"
+            )
+        context.clock.sleep(LOOK)
+
+
+def _known(record: EnvironmentRecord | None, project: str) -> EnvironmentRecord:
+    if record is None:
+        from stackctl.core.errors import StateError
+
+        raise StateError(f"`{project}` was forgotten while it was waited for")
+    return record
