@@ -164,7 +164,7 @@ def test_the_supervisor_sweeps_what_a_killed_exec_left_once_a_guard_is_there(hou
 def test_many_at_once_are_reported_and_the_environment_lives_on(house: House) -> None:
     project = house.up("many", {"web": service()}, SETTINGS + guard("1s", after="never"))
     before = started(house.cli, project)
-    script = "for n in $(seq 60); do (setsid sleep 3005 &); done"
+    script = "for n in $(seq 60); do setsid sleep 3005 & done; sleep 2"  # so that all are lost at once
     house.cli("exec", "-T", "many", "web", "sh", "-c", script).ok()
 
     line = swept(house, project)
