@@ -8,11 +8,12 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
 import click
+import sidecar_table
 
 from stackctl.cli.main import COMMANDS, SECTIONS, stackctl
 from stackctl.core import errors, labels, limits
@@ -230,7 +231,10 @@ def labels_page() -> str:
 
 
 def templates_page() -> str:
-    parts = ["The templates that come with stackctl. Your own are found first (`stackctl templates NAME`)."]
+    parts = [
+        "The templates that come with stackctl. Your own are found first (`stackctl templates NAME`).",
+        "The sidecars side by side: [sidecars](../sidecars.md).",
+    ]
     folders = [path.parent for path in (ROOT / "templates").glob("**/template.yaml")]
     for folder in sorted(folders, key=lambda one: (len(one.parts), one.name)):
         name = folder.relative_to(ROOT / "templates").as_posix()
@@ -284,18 +288,22 @@ def generated() -> dict[Path, str]:
         "templates": templates_page(),
     }
     found = {ROOT / REFERENCE / f"{name}.md": text for name, text in pages.items()}
-    found[ROOT / "README.md"] = with_blocks((ROOT / "README.md").read_text())
+    blocks = {"limits": readme_limits(), "commands": readme_commands(), "exit-codes": readme_exit_codes()}
+    found[ROOT / "README.md"] = with_blocks("README.md", blocks)
+    sidecars = table(sidecar_table.HEADINGS, sidecar_table.rows())
+    found[ROOT / "docs/sidecars.md"] = with_blocks("docs/sidecars.md", {"sidecars": sidecars})
     return found
 
 
-def with_blocks(text: str) -> str:
-    blocks = {"limits": readme_limits(), "commands": readme_commands(), "exit-codes": readme_exit_codes()}
+def with_blocks(path: str, blocks: Mapping[str, str]) -> str:
+    """The text of a page that is written by hand, with what stands between its marks made anew."""
+    text = (ROOT / path).read_text()
     for name, block in blocks.items():
         start, end = f"<!-- generated: {name} -->", "<!-- end -->"
         before, _, rest = text.partition(start)
         _, found, after = rest.partition(end)
         if not found:
-            sys.exit(f"error: README.md has no block {start} … {end}")
+            sys.exit(f"error: {path} has no block {start} … {end}")
         text = f"{before}{start}\n{block}\n{end}{after}"
     return text
 

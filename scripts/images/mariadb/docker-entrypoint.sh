@@ -42,7 +42,7 @@ literal() {
 
 # identifier TEXT: as the name of a database
 identifier() {
-  printf '`%s`' "${1//\`/\`\`}"
+  printf "\`%s\`" "${1//\`/\`\`}"
 }
 
 # Anonymous users and root from elsewhere are what a fresh directory comes with; one statement a line
