@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -99,13 +100,52 @@ def test_children_do_not_inherit_it(tmp_path: Path) -> None:
         child.communicate(b"\n")
 
 
-def test_taking_it_twice_in_one_process_is_a_bug(tmp_path: Path) -> None:
+def test_taking_it_twice_in_one_thread_is_a_bug(tmp_path: Path) -> None:
     with lock(tmp_path, NAME, command="x", wait=0):
         with pytest.raises(RuntimeError, match="already"):
             take(tmp_path, wait=5)
         with lock(tmp_path, "another", command="x", wait=0):
             pass
     take(tmp_path)
+
+
+def test_threads_of_one_process_wait_for_each_other_and_never_hold_it_together(tmp_path: Path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        for _ in range(20):
+            with lock(tmp_path, NAME, command="x", wait=60):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.001)
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    assert len(most) == 80
+    assert max(most) == 1
+
+
+def test_a_thread_that_waits_in_vain_is_told_so(tmp_path: Path) -> None:
+    told: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            take(tmp_path, wait=0.05)
+        except BaseException as error:
+            told.append(error)
+
+    with lock(tmp_path, NAME, command="x", wait=0):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(60)
+    (error,) = told
+    assert isinstance(error, Busy)
+    assert "another thread" in error.message
 
 
 def test_an_error_within_frees_it(tmp_path: Path) -> None:

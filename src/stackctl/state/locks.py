@@ -26,8 +26,9 @@ _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _POLL = 0.05
 _NOTE_SIZE = 4096
 _COMMAND_SIZE = 200
-_held: set[tuple[int, str]] = set()
-_held_guard = threading.Lock()
+_held: dict[tuple[int, str], int] = {}
+"""Process id and path of what this process holds -> the thread that does."""
+_let_go = threading.Condition()
 
 
 @contextmanager
@@ -38,18 +39,18 @@ def lock(folder: Path, name: str, *, command: str, wait: float) -> Iterator[None
         folder: Where the lock files are.
         name: a-z, 0-9, `_`, `.` and `-`.
         command: What holds it, for whoever waits (`stackctl up myenv`).
-        wait: Seconds to wait for another holder.
+        wait: Seconds to wait for another holder, a process or a thread of this one.
 
     Raises:
-        Busy: Another process held it all the time.
+        Busy: Another process or thread held it all the time.
         StateError: The lock file cannot be used.
-        RuntimeError: This process holds it already, which is a bug.
+        RuntimeError: This thread holds it already, which is a bug.
     """
     if not _NAME.fullmatch(name):
         raise StateError(f"{name!a} cannot be the name of a lock")
-    path = folder / name
-    with _entered(path):
-        descriptor = _acquire(path, name, time.monotonic() + wait)
+    path, deadline = folder / name, time.monotonic() + wait
+    with _entered(path, name, deadline):
+        descriptor = _acquire(path, name, deadline)
         try:
             _write_note(descriptor, command)
             yield
@@ -63,18 +64,21 @@ def lock(folder: Path, name: str, *, command: str, wait: float) -> Iterator[None
 
 
 @contextmanager
-def _entered(path: Path) -> Iterator[None]:
+def _entered(path: Path, name: str, deadline: float) -> Iterator[None]:
     # The pid is part of the key, since a forked child does not hold what its parent entered.
-    key = (os.getpid(), str(path))
-    with _held_guard:
-        if key in _held:
-            raise RuntimeError(f"this process holds the lock {path.name!r} already")
-        _held.add(key)
+    key, thread = (os.getpid(), str(path)), threading.get_ident()
+    with _let_go:
+        if _held.get(key) == thread:
+            raise RuntimeError(f"this thread holds the lock {name!r} already")
+        if not _let_go.wait_for(lambda: key not in _held, deadline - time.monotonic()):
+            raise _busy(name, "another thread of this process is working on it")
+        _held[key] = thread
     try:
         yield
     finally:
-        with _held_guard:
-            _held.discard(key)
+        with _let_go:
+            del _held[key]
+            _let_go.notify_all()
 
 
 def _acquire(path: Path, name: str, deadline: float) -> int:
@@ -84,11 +88,12 @@ def _acquire(path: Path, name: str, deadline: float) -> int:
             return descriptor
         left = deadline - time.monotonic()
         if left <= 0:
-            raise Busy(
-                f"`{name}` is busy: {_describe(read_holder(path))}",
-                hint="wait for it to end, or try again",
-            )
+            raise _busy(name, _describe(read_holder(path)))
         time.sleep(min(_POLL, left))
+
+
+def _busy(name: str, why: str) -> Busy:
+    return Busy(f"`{name}` is busy: {why}", hint="wait for it to end, or try again")
 
 
 def _try(path: Path) -> int | None:
