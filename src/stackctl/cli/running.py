@@ -12,14 +12,15 @@ import click
 
 from stackctl.cli.command import command
 from stackctl.cli.values import duration, limit_layer, settings
-from stackctl.core.errors import UnknownName, UsageError
+from stackctl.core.errors import UsageError
 from stackctl.core.tasks import TaskSpec, check_environment, parse_mount, parse_sidecar
+from stackctl.ops.task_asking import absolute_mount, defined
 from stackctl.ops.task_starting import StartOptions
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
     from stackctl.core.records import EnvironmentRecord
-    from stackctl.core.stack import SidecarSpec, TaskDefinition
+    from stackctl.core.stack import SidecarSpec
     from stackctl.ops.context import Context
     from stackctl.ops.task_preparing import Kitchen, PreparedTask
     from stackctl.ops.task_starting import Started
@@ -84,12 +85,13 @@ def run_command(
     from stackctl.cli.terminal import has_input, has_terminal
 
     attended = not detach and not session.output.json
+    absolute = [absolute_mount(one, "--mount") for one in mounts]
     spec = TaskSpec(
         image=image,
         command=words[1:] if words[:1] == ("--",) else words,
         name=name,
         environment=variables(given, env_files),
-        mounts=tuple(parse_mount(one, {}) for one in _absolute(mounts)),
+        mounts=tuple(parse_mount(one, {}) for one in absolute),
         workdir=workdir,
         user=user,
         network=network,
@@ -102,7 +104,7 @@ def run_command(
     )
     environment = session.environment(inside, instance) if inside else None
     if environment is not None:
-        spec = defined(session, environment, spec)
+        spec = defined(environment, spec)
     options = StartOptions(
         command=session.command("run", name or image),
         tied=not detach,
@@ -210,25 +212,6 @@ def _read_env_file(file: str) -> dict[str, str]:
     return found
 
 
-def _absolute(mounts: Sequence[str]) -> list[str]:
-    """The mounts with their sources looked up: absolute, and there.
-
-    Raises:
-        UsageError: One is no mount, or there is nothing at its source.
-    """
-    found = []
-    for word in mounts:
-        source, sign, rest = word.partition(":")
-        path = Path(source).expanduser()
-        if sign and not path.exists():
-            raise UsageError(
-                f"--mount {word}: there is no file or folder `{source}` on this host",
-                hint="make it first; a mount never makes what it shows",
-            )
-        found.append(f"{path.resolve()}{sign}{rest}")
-    return found
-
-
 def _sidecars(words: Sequence[str]) -> Mapping[str, SidecarSpec]:
     from stackctl.ops.task_preparing import sidecar_specs
 
@@ -240,53 +223,7 @@ def _sidecars(words: Sequence[str]) -> Mapping[str, SidecarSpec]:
 
 
 def data_folder(session: Session, word: str) -> Path | None:
-    """The folder that data is copied from: a task's, an environment's, or any.
+    """The folder that data is copied from, as `ops.task_asking.data_folder`."""
+    from stackctl.ops import task_asking
 
-    Raises:
-        UnknownName: It is none of these.
-        UsageError: The task or environment runs, so that its data is not at rest.
-    """
-    if not word:
-        return None
-    if "/" in word or Path(word).is_dir():
-        return Path(word).resolve()
-    record = session.environment(word)
-    from stackctl.core.records import LIVE
-
-    if record.phase in LIVE:
-        raise UsageError(
-            f"`{word}` is {record.phase}, so its data is not at rest",
-            hint=f"end it first: `stackctl {'cancel' if record.task else 'down'} {word}`",
-        )
-    return session.store.folder(record.project)
-
-
-def defined(session: Session, environment: EnvironmentRecord, spec: TaskSpec) -> TaskSpec:
-    """The task that an environment's stack defines under the name that stands where the image does.
-
-    What the command line says wins.
-
-    Raises:
-        UnknownName: The stack defines no such task.
-    """
-    from stackctl.core.limits import Setting
-    from stackctl.core.stackfile import parse_stack
-    from stackctl.ops.finding import read_text
-
-    source = environment.stack_file
-    stack = parse_stack(read_text(Path(source).expanduser()), name=environment.stack, source=source)
-    task: TaskDefinition | None = stack.tasks.get(spec.image)
-    if task is None:
-        known = ", ".join(sorted(stack.tasks)) or "none"
-        raise UnknownName(
-            f"the stack `{environment.stack}` defines no task `{spec.image}`", hint=f"it defines: {known}"
-        )
-    lifetime = {"lifetime": Setting(task.lifetime, source)} if task.lifetime else {}
-    return replace(
-        spec,
-        image=task.image,
-        command=spec.command or task.command,
-        name=spec.name or spec.image,
-        environment={**task.environment, **spec.environment},
-        limits={**stack.limits, **lifetime, **spec.limits},
-    )
+    return task_asking.data_folder(word, session.environment, session.store)

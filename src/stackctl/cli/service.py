@@ -68,8 +68,8 @@ def _print(session: Session, scope: Scope) -> None:
 
 def _install(session: Session, scope: Scope, start: bool) -> None:
     from stackctl.cli.supervising import STOP_SECONDS
-    from stackctl.cli.watchman import stop
     from stackctl.engine.systemd import Systemd
+    from stackctl.ops.keeping_watch import stop
     from stackctl.ops.service import install, unit_path
 
     path = unit_path(scope, os.environ)
@@ -78,7 +78,7 @@ def _install(session: Session, scope: Scope, start: bool) -> None:
         lambda: _text(scope, session.store.home),
         Systemd(scope, os.environ, os.getuid()),
         start=start,
-        stop_present=lambda: stop(session, STOP_SECONDS),
+        stop_present=lambda: stop(session.store, session.clock, STOP_SECONDS),
     )
     session.output.result({"scope": scope, "path": str(path), **_installed(done)})
     for complaint in done.complaints:

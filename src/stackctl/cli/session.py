@@ -86,44 +86,24 @@ class Session:
     @cached_property
     def places(self) -> Places:
         """Where stacks and templates are looked for."""
-        import stackctl
-        from stackctl.ops.finding import Places, checkout_folders, shipped_folder
-        from stackctl.state.home import config_folder, home_path
+        from stackctl.ops.surroundings import find_places
+        from stackctl.state.home import home_path
 
-        return Places(
-            checkout=checkout_folders(Path.cwd()),
-            configured=config_folder(),
-            shipped=shipped_folder(Path(stackctl.__file__).parent),
-            home=home_path(self.output.home, os.environ).resolve(),
-        )
+        return find_places(Path.cwd(), home_path(self.output.home, os.environ))
 
     @cached_property
     def configuration(self) -> Configuration:
         """The user's `config.yaml`, or the defaults."""
-        from stackctl.core.stack import Configuration
-        from stackctl.state.home import config_file
+        from stackctl.ops.surroundings import read_configuration
 
-        path = config_file()
-        if not path.is_file():
-            return Configuration()
-        from stackctl.core.configuration import parse_configuration
-        from stackctl.ops.finding import read_text
-
-        return parse_configuration(read_text(path), source=str(path))
+        return read_configuration()
 
     @cached_property
     def machine(self) -> MachinePolicy:
         """The machine's policy, or none."""
-        from stackctl.core.stack import MachinePolicy
-        from stackctl.state.home import policy_file
+        from stackctl.ops.surroundings import read_machine_policy
 
-        path = policy_file(os.environ)
-        if path is None:
-            return MachinePolicy()
-        from stackctl.core.configuration import parse_machine_policy
-        from stackctl.ops.finding import read_text
-
-        return parse_machine_policy(read_text(path), source=str(path))
+        return read_machine_policy(os.environ)
 
     @cached_property
     def context(self) -> Context:

@@ -156,9 +156,9 @@ def _status(session: Session) -> int:
 
 
 def _stop(session: Session) -> int:
-    from stackctl.cli.watchman import stop
+    from stackctl.ops.keeping_watch import stop
 
-    pid = stop(session, STOP_SECONDS)
+    pid = stop(session.store, session.clock, STOP_SECONDS)
     session.output.result({"pid": pid, "stopped": bool(pid)})
     session.output.line(
         f"the supervisor (pid {pid}) has left; what it watched runs on" if pid else "none runs"

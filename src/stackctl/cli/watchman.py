@@ -1,11 +1,10 @@
-"""The supervisor as a process: signals, waiting, heartbeat, and who starts one when none is there."""
+"""The supervisor as a process: signals, waiting, heartbeat, and what it needs of the command line."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,27 +13,24 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from stackctl import __version__
-from stackctl.core.errors import Busy, StackctlError, TimedOut
-from stackctl.core.heartbeat import Heartbeat, version_key
+from stackctl.core.errors import Busy, StackctlError
+from stackctl.core.heartbeat import Heartbeat
 from stackctl.core.labels import PREFIX
 from stackctl.core.records import LIVE
 from stackctl.core.supervision import DEFAULT_SUPERVISION
-from stackctl.ops.standing import LOCK, leave, standing
+from stackctl.ops.keeping_watch import ensure_watched, is_automatic
+from stackctl.ops.standing import LOCK
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from stackctl.cli.session import Session
     from stackctl.core.deployment import Instant
-    from stackctl.core.heartbeat import Standing
     from stackctl.core.world import World
     from stackctl.ops.context import Context
     from stackctl.ops.protocols import Events
     from stackctl.ops.supervise import Log, Supervisor
     from stackctl.state.notify import Notifier
-
-MANUAL = "STACKCTL_SUPERVISOR"
-"""Environment variable that says `auto` or `manual` for one command, over the configuration."""
 
 
 @dataclass(kw_only=True)
@@ -229,81 +225,13 @@ def automatic(session: Session) -> bool:
     Raises:
         StackFileError: The configuration cannot be read.
     """
-    return (os.environ.get(MANUAL) or session.configuration.supervisor) != "manual"
+    return is_automatic(os.environ, session.configuration)
 
 
 def ensure(session: Session) -> None:
-    """Start a supervisor in the background unless one is there; one of an older version is replaced.
-
-    What cannot be started is a warning and no failure: the kernel's limits hold without it.
-    """
-    if not automatic(session):
-        return
-    try:
-        found = standing(session.store, session.clock)
-        if found.alive:
-            hung = found.stale and _hangs(session)
-            if not hung and not _older(found):
-                return
-            _replace(session, hung)
-        _start(session)
-    except (StackctlError, OSError) as error:
-        session.output.warn(f"no supervisor could be started: {error}")
-
-
-def _hangs(session: Session) -> bool:
-    """Whether it gives no sign of life while one is waited for; after the host slept, it soon does."""
-    until = session.clock.now().boottime + DEFAULT_SUPERVISION.second_look
-    while standing(session.store, session.clock).stale:
-        if session.clock.now().boottime >= until:
-            return True
-        session.clock.sleep(0.1)
-    return False
-
-
-def _replace(session: Session, hung: bool) -> None:
-    """Make an older or a hung supervisor leave; one that hangs is killed, since it remembers nothing.
-
-    One that lives and could only not say so leaves in that time by itself.
-    """
-    patience = DEFAULT_SUPERVISION.handover
-    try:
-        leave(session.store, session.clock, _terminate, patience=patience)
-    except TimedOut:
-        if not hung:
-            raise
-        leave(session.store, session.clock, _kill, patience=patience)
-
-
-def _older(found: Standing) -> bool:
-    beat = found.beat
-    known = beat is not None and found.holder is not None and beat.pid == found.holder.pid
-    return known and beat is not None and version_key(beat.version) < version_key(__version__)
-
-
-def _terminate(pid: int) -> None:
-    os.kill(pid, signal.SIGTERM)
-
-
-def _kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-
-
-def _start(session: Session) -> None:
-    from stackctl.engine.detached import start
-
-    argv = [sys.executable, "-m", "stackctl", "--home", str(session.store.home)]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("STACKCTL_FAILPOINT")}
-    start([*argv, "supervise", "--background"], environ)
-
-
-def stop(session: Session, patience: float) -> int:
-    """Ask the supervisor to leave; its process id, 0 when there was none.
-
-    Raises:
-        StateError, TimedOut: As `leave`.
-    """
-    return leave(session.store, session.clock, _terminate, patience=patience)
+    """Start a supervisor in the background where that is wanted and none watches, as `ensure_watched`."""
+    if automatic(session):
+        ensure_watched(session.store, session.clock, os.environ, warn=session.output.warn)
 
 
 def hook(session: Session, log: Log) -> Callable[[bytes], None] | None:

@@ -1,0 +1,92 @@
+"""From the words in which a task is asked for to its spec: mounts, data to begin with, stacks' tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stackctl.core.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.stack import TaskDefinition
+    from stackctl.core.tasks import TaskSpec
+    from stackctl.ops.protocols import Store
+
+
+def absolute_mount(word: str, option: str) -> str:
+    """`SRC:DST[:ro]` with its source looked up: absolute, and there.
+
+    Args:
+        option: How it was given, for messages.
+
+    Raises:
+        UsageError: There is nothing at its source.
+    """
+    source, sign, rest = word.partition(":")
+    path = Path(source).expanduser()
+    if sign and not path.exists():
+        raise UsageError(
+            f"{option} {word}: there is no file or folder `{source}` on this host",
+            hint="make it first; a mount never makes what it shows",
+        )
+    return f"{path.resolve()}{sign}{rest}"
+
+
+def data_folder(word: str, named: Callable[[str], EnvironmentRecord], store: Store) -> Path | None:
+    """The folder that data is copied from: a task's, an environment's, or any; None where nothing is said.
+
+    Args:
+        named: The task or environment that a word means.
+
+    Raises:
+        UnknownName: It is none of these.
+        UsageError: The task or environment runs, so that its data is not at rest.
+    """
+    if not word:
+        return None
+    if "/" in word or Path(word).is_dir():
+        return Path(word).resolve()
+    from stackctl.core.records import LIVE
+
+    record = named(word)
+    if record.phase in LIVE:
+        raise UsageError(
+            f"`{word}` is {record.phase}, so its data is not at rest",
+            hint=f"end it first: `stackctl {'cancel' if record.task else 'down'} {word}`",
+        )
+    return store.folder(record.project)
+
+
+def defined(environment: EnvironmentRecord, spec: TaskSpec) -> TaskSpec:
+    """The task that an environment's stack defines under the name that stands where the image does.
+
+    What the spec says beside that wins.
+
+    Raises:
+        UnknownName: The stack defines no such task.
+        StackFileError: The stack's file cannot be read any more.
+    """
+    from stackctl.core.limits import Setting
+    from stackctl.core.stackfile import parse_stack
+    from stackctl.ops.finding import read_text
+
+    source = environment.stack_file
+    stack = parse_stack(read_text(Path(source).expanduser()), name=environment.stack, source=source)
+    task: TaskDefinition | None = stack.tasks.get(spec.image)
+    if task is None:
+        known = ", ".join(sorted(stack.tasks)) or "none"
+        raise UnknownName(
+            f"the stack `{environment.stack}` defines no task `{spec.image}`", hint=f"it defines: {known}"
+        )
+    lifetime = {"lifetime": Setting(task.lifetime, source)} if task.lifetime else {}
+    return replace(
+        spec,
+        image=task.image,
+        command=spec.command or task.command,
+        name=spec.name or spec.image,
+        environment={**task.environment, **spec.environment},
+        limits={**stack.limits, **lifetime, **spec.limits},
+    )
