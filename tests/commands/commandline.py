@@ -100,6 +100,22 @@ class Cli:
         (folder / "compose.yaml.j2").write_text(compose)
         return folder
 
+    def end_all(self) -> None:
+        """End every task and environment; what is left then is removed, and is a failure."""
+        cancel, down = self("cancel", "--all"), self("down", "--all")
+        left = [one.name for one in self.containers()] + self.networks()
+        engine = DockerEngine()
+        engine.kill([one.id for one in self.containers()])
+        engine.remove_containers([one.id for one in self.containers()])
+        mine = {f"{PREFIX}home": open_home(self.home).identity}
+        engine.remove_networks([one.id for one in engine.networks(mine)])
+        assert not left, f"`cancel --all` and `down --all` left {left} behind: {cancel.err}{down.err}"
+
+    def task(self, task: str) -> dict[str, Any]:
+        """The record of a task as it stands on disk."""
+        found: dict[str, Any] = json.loads((self.home / "tasks" / task / "record.json").read_text())
+        return found
+
     def containers(self, project: str = "") -> tuple[Container, ...]:
         """What the engine has of this home, or of one of its environments."""
         labels = {f"{PREFIX}home": open_home(self.home).identity}

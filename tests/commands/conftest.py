@@ -8,10 +8,6 @@ from pathlib import Path
 import pytest
 from commandline import Cli
 
-from stackctl.core.labels import PREFIX
-from stackctl.engine.docker import DockerEngine
-from stackctl.state.home import open_home
-
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Iterator[Cli]:
@@ -20,11 +16,4 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     (checkout / ".git").mkdir(parents=True)
     command = Cli(home=tmp_path / "home", checkout=checkout)
     yield command
-    down = command("down", "--all")
-    left = [one.name for one in command.containers()] + command.networks()
-    engine = DockerEngine()
-    engine.kill([one.id for one in command.containers()])
-    engine.remove_containers([one.id for one in command.containers()])
-    mine = {f"{PREFIX}home": open_home(command.home).identity}
-    engine.remove_networks([one.id for one in engine.networks(mine)])
-    assert not left, f"`down --all` left {left} behind: {down.err}"
+    command.end_all()

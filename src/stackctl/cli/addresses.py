@@ -11,6 +11,7 @@ import click
 from stackctl.cli.command import command, instance_option, name_argument
 from stackctl.cli.inside import containers_of
 from stackctl.cli.views import reach_data
+from stackctl.cli.words import named
 from stackctl.core.errors import ServiceFailed
 from stackctl.ops.naming import known_service
 from stackctl.ops.reaching import Address, addresses, first_address, secret_values, variables
@@ -39,7 +40,7 @@ def url_command(session: Session, name: str, service: str, instance: str, where:
     found = found_addresses(session, record)
     if where == "isolated" and not service:
         found = tuple(one for one in found if one.isolated) or found
-    address = first_address(found, record.stack, service)
+    address = first_address(found, named(record), service)
     url = {"host": address.host, "container": address.container, "isolated": address.isolated}[where]
     if not url:
         raise _unreached(record, address, where)
@@ -48,7 +49,7 @@ def url_command(session: Session, name: str, service: str, instance: str, where:
 
 
 def _unreached(record: EnvironmentRecord, address: Address, where: str) -> ServiceFailed:
-    inside = f"`stackctl url {record.stack} {address.service} --from container`"
+    inside = f"`stackctl url {named(record)} {address.service} --from container`"
     if where == "host":
         message = f"`{address.service}` publishes no port to this host"
         return ServiceFailed(message, hint=f"containers reach it: {inside}")
@@ -58,7 +59,7 @@ def _unreached(record: EnvironmentRecord, address: Address, where: str) -> Servi
             message, hint=f"sidecars can be; containers on its own network reach it: {inside}"
         )
     return ServiceFailed(
-        message, hint=f"`reach: [isolated]` in the stack file and `stackctl up {record.stack}` make it so"
+        message, hint=f"`reach: [isolated]` in the stack file and `stackctl up {named(record)}` make it so"
     )
 
 
@@ -71,7 +72,7 @@ def found_addresses(session: Session, record: EnvironmentRecord) -> tuple[Addres
     containers = containers_of(session, record)
     if not containers:
         raise ServiceFailed(
-            f"nothing of `{record.stack}` is running", hint=f"start it with `stackctl up {record.stack}`"
+            f"nothing of `{named(record)}` is running", hint=f"start it with `stackctl up {named(record)}`"
         )
     return addresses(record, containers, secret_values(session.context, record))
 

@@ -10,7 +10,9 @@ import click
 
 from stackctl.cli.command import command, instance_option, name_argument, words_argument
 from stackctl.cli.values import settings
-from stackctl.core.errors import ServiceFailed, StackctlError, UnknownName
+from stackctl.cli.words import named
+from stackctl.core.errors import ServiceFailed, StackctlError, UnknownName, UsageError
+from stackctl.core.records import TASK_SERVICE
 from stackctl.ops.naming import known_service
 
 if TYPE_CHECKING:
@@ -35,9 +37,37 @@ def logs_command(
     record = session.environment(name, instance)
     for service in services:
         known_service(record, service)
-    if not containers_of(session, record):
+    containers = containers_of(session, record)
+    if record.task is not None and set(services) <= {TASK_SERVICE}:
+        return _task_logs(session, record, containers, (follow, tail, since))
+    if not containers:
         return _kept_logs(session, record)
     return session.engine.logs(record.project, services, follow=follow, tail=tail, since=since)
+
+
+def _task_logs(
+    session: Session,
+    record: EnvironmentRecord,
+    containers: Sequence[Container],
+    how: tuple[bool, str, str],
+) -> int:
+    """What a task wrote: while its container is there by docker's log, then what was kept of it."""
+    follow, tail, since = how
+    own = next((one for one in containers if one.service == TASK_SERVICE), None)
+    if own is not None:
+        return session.engine.container_logs(own.id, follow=follow, tail=tail, since=since)
+    kept = session.store.folder(record.project) / "output.log"
+    if not kept.is_file():
+        raise ServiceFailed(
+            f"task {record.title} is {record.phase}, and it left no output",
+            hint=f"`stackctl inspect {record.title}` shows what is known of it",
+        )
+    lines = kept.read_bytes().splitlines(keepends=True)
+    chosen = lines[-int(tail) :] if tail.isdigit() and int(tail) else [] if tail == "0" else lines
+    sys.stdout.flush()
+    sys.stdout.buffer.write(b"".join(chosen))
+    sys.stdout.buffer.flush()
+    return 0
 
 
 def _kept_logs(session: Session, record: EnvironmentRecord) -> int:
@@ -45,8 +75,8 @@ def _kept_logs(session: Session, record: EnvironmentRecord) -> int:
     files = sorted((session.store.folder(record.project) / "logs").glob("*.log"))
     if not files:
         raise ServiceFailed(
-            f"nothing of `{record.stack}` is running and no log was kept",
-            hint=f"start it with `stackctl up {record.stack}`",
+            f"nothing of `{named(record)}` is running and no log was kept",
+            hint=f"start it with `stackctl up {named(record)}`",
         )
     for path in files:
         session.output.note(f"saved in {path}:")
@@ -56,8 +86,7 @@ def _kept_logs(session: Session, record: EnvironmentRecord) -> int:
 
 @command("exec", runs=True)
 @name_argument
-@click.argument("service")
-@words_argument("CMD [ARG]...")
+@words_argument("[SERVICE] CMD [ARG]...")
 @instance_option
 @click.option("-T", "no_terminal", is_flag=True, help="Do not give it a terminal.")
 @click.option("-u", "--user", default="", metavar="USER", help="Run it as another user of the container.")
@@ -66,7 +95,6 @@ def _kept_logs(session: Session, record: EnvironmentRecord) -> int:
 def exec_command(
     session: Session,
     name: str,
-    service: str,
     words: Sequence[str],
     instance: str,
     no_terminal: bool,
@@ -74,8 +102,12 @@ def exec_command(
     workdir: str,
     given: Sequence[str],
 ) -> int:
-    """Run a command in a running service; its exit code is ours. Options go before NAME."""
+    """Run a command in a running service; its exit code is ours. Options go before NAME.
+
+    For a task, SERVICE is one of its sidecars; without it, the command runs in the task's own container.
+    """
     record = session.environment(name, instance)
+    service, words = _aimed(record, tuple(words))
     container = _container(session, record, service)
     code = session.engine.execute(
         container.id,
@@ -88,6 +120,22 @@ def exec_command(
     if record.services[service].guard:
         _sweep_after(session, record, container)
     return code
+
+
+def _aimed(record: EnvironmentRecord, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Which service is meant, and the command for it.
+
+    Raises:
+        UsageError: There is no command.
+    """
+    rest = words[2:] if words[1:2] == ("--",) else words[1:]
+    if record.task is not None and (words[0] not in record.services or not rest):
+        return TASK_SERVICE, words
+    if not rest:
+        raise UsageError(
+            f"what is to be run in `{words[0]}`?", hint=f"such as `stackctl exec {named(record)} SERVICE CMD`"
+        )
+    return words[0], rest
 
 
 def _sweep_after(session: Session, record: EnvironmentRecord, container: Container) -> None:
@@ -121,7 +169,7 @@ def shell_command(session: Session, name: str, service: str | None, instance: st
 def _first_service(record: EnvironmentRecord) -> str:
     names = sorted(record.services, key=lambda name: (record.services[name].sidecar, name))
     if not names:
-        raise UnknownName(f"`{record.stack}` has no services")
+        raise UnknownName(f"`{named(record)}` has no services")
     return names[0]
 
 
@@ -138,6 +186,6 @@ def _container(session: Session, record: EnvironmentRecord, service: str) -> Con
         if container.service == service and container.state == "running":
             return container
     raise ServiceFailed(
-        f"`{service}` of `{record.stack}` is not running",
-        hint=f"`stackctl status {record.stack}` shows why; `stackctl up {record.stack}` starts it",
+        f"`{service}` of `{named(record)}` is not running",
+        hint=f"`stackctl status {named(record)}` shows why; `stackctl up {named(record)}` starts it",
     )

@@ -36,8 +36,8 @@ def tasks_command(
 ) -> int:
     """List the tasks that live, or all of them.
 
-    `stackctl tasks prune --older-than 7d` forgets those that ended long ago; their sidecars' data stays, unless
-    --data is given.
+    `stackctl tasks prune --older-than 7d` forgets those that ended long ago; their sidecars' data stays,
+    unless --data is given.
     """
     if action == "prune":
         return _prune(session, older_than, data=data, dry=dry)
@@ -124,24 +124,29 @@ def wait_command(session: Session, names: Sequence[str], timeout: str | None) ->
 @click.option("--all", "everything", is_flag=True, help="Every task that has not ended.")
 def cancel_command(session: Session, names: Sequence[str], everything: bool) -> int:
     """End tasks and their sidecars; data is kept. One that has ended already stays as it is."""
-    from stackctl.ops.task_ending import end_task
-
     if everything == bool(names):
         raise UsageError("name tasks, or give --all", hint="`stackctl tasks` shows those that live")
     live = [one for one in session.store.records() if one.task and one.phase in LIVE]
     chosen = live if everything else _chosen(session, names)
-    done, failures = [], []
-    for one in chosen:
-        try:
-            command_name = session.command("cancel", one.title)
-            ended = end_task(session.context, one.project, "cancelled", "by hand", command=command_name)
-            done.append(ended)
-            session.output.note(f"task {ended.title} is {ended.phase}")
-        except StackctlError as error:
-            failures.append(error)
-            session.output.warn(f"{one.title}: {error}")
+    done: list[EnvironmentRecord] = []
+    failures = [error for one in chosen if (error := _cancel(session, one, done)) is not None]
     session.output.result([task_line(record).plain() for record in done], ok=not failures)
     return failures[0].exit_code if failures else 0
+
+
+def _cancel(session: Session, one: EnvironmentRecord, done: list[EnvironmentRecord]) -> StackctlError | None:
+    """Cancel one task; what it has become is added to `done`, or why it could not be is returned."""
+    from stackctl.ops.task_ending import end_task
+
+    try:
+        words = session.command("cancel", one.title)
+        ended = end_task(session.context, one.project, "cancelled", "by hand", command=words)
+    except StackctlError as error:
+        session.output.warn(f"{one.title}: {error}")
+        return error
+    done.append(ended)
+    session.output.note(f"task {ended.title} is {ended.phase}")
+    return None
 
 
 @command("inspect")

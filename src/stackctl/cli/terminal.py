@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 import struct
 import sys
@@ -55,7 +56,7 @@ class OwnTerminal:
 
     @contextmanager
     def held(self) -> Iterator[OwnTerminal]:
-        """With its signals caught and, for a task's terminal, every key passed on; all put back at the end."""
+        """With signals caught and, for a task's terminal, every key passed on; all put back at the end."""
         with ExitStack() as stack:
             for number in _ENDS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
@@ -106,12 +107,7 @@ class OwnTerminal:
         """
         descriptor = 2 if stream == 2 else 1
         while data:
-            try:
-                data = data[os.write(descriptor, data) :]
-            except BlockingIOError:
-                import select
-
-                select.select([], [descriptor], [])
+            data = data[_some(descriptor, data) :]
 
     def wishes(self) -> int:
         """What becomes readable when a signal came."""
@@ -134,6 +130,15 @@ class OwnTerminal:
             return None
         rows, columns, _, _ = struct.unpack("HHHH", packed)
         return (columns, rows) if columns and rows else None
+
+
+def _some(descriptor: int, data: bytes) -> int:
+    """Write what can be written, after waiting where nothing could."""
+    try:
+        return os.write(descriptor, data)
+    except BlockingIOError:
+        select.select([], [descriptor], [])
+        return 0
 
 
 @contextmanager

@@ -275,6 +275,15 @@ def logs(
     return process.interactive([*argv, "--", *services], env=environ)
 
 
+def container_logs(
+    container: str, *, environ: Mapping[str, str], follow: bool = False, tail: str = "all", since: str = ""
+) -> int:
+    """Show one container's logs on our terminal, each stream where it belongs; the exit code."""
+    argv = ["docker", "logs", "--tail", tail, *(["--follow"] if follow else [])]
+    argv += ["--since", since] if since else []
+    return process.interactive([*argv, container], env=environ)
+
+
 def execute(
     container: str,
     command: Sequence[str],

@@ -230,6 +230,16 @@ class DockerEngine(Making):
             project, services, environ=self.environment, follow=follow, tail=tail, since=since
         )
 
+    def container_logs(
+        self, container: str, *, follow: bool = False, tail: str = "all", since: str = ""
+    ) -> int:
+        """Show one container's logs on our terminal, as `compose.container_logs`."""
+        from stackctl.engine import compose
+
+        return compose.container_logs(
+            container, environ=self.environment, follow=follow, tail=tail, since=since
+        )
+
     def execute(
         self,
         container: str,

@@ -95,6 +95,7 @@ def end(context: Context, scene: Scene, command: str, aim: Aim) -> DownResult:
         )
     if record.phase in LIVE or scene.containers or scene.networks:
         record = _stopping(context, record, command, aim)
+    _end_inside(context, record.project, command)
     record, kept = learn_outcome(context, scene, record)
     try:
         containers, networks, scene = _remove(context, scene, aim, kept)
@@ -107,6 +108,20 @@ def end(context: Context, scene: Scene, command: str, aim: Aim) -> DownResult:
     if record.phase == "stopping":
         record = ended(context, record, aim.phase, aim.reason, aim.incident)
     return DownResult(record=record, containers=containers, networks=networks, strangers=scene.strangers)
+
+
+def _end_inside(context: Context, project: str, command: str) -> None:
+    """End the tasks that run in an environment: they hold its networks, and lose what they came for.
+
+    A task's lock is only ever taken after its environment's, never before it.
+    """
+    for one in context.store.records():
+        if one.task is None or one.task.inside != project or one.phase not in LIVE:
+            continue
+        with context.store.lock(one.project, command=command, wait=30.0):
+            scene = look(context, one.project)
+            if scene.record is not None and scene.record.phase in LIVE:
+                end(context, scene, command, Aim(phase="cancelled", reason=f"`{project}` was ended"))
 
 
 def _unfinished(record: EnvironmentRecord | None) -> Aim | None:

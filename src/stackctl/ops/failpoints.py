@@ -172,6 +172,7 @@ class SteppedEngine:
         self.images = engine.images
         self.log_tail = engine.log_tail
         self.logs = engine.logs
+        self.container_logs = engine.container_logs
         self.readings = engine.readings
         self.local = engine.local
         self.sample = engine.sample

@@ -171,6 +171,10 @@ class Engine(Protocol):
 
     def logs(self, project: str, services: Sequence[str], *, follow: bool, tail: str, since: str) -> int: ...
 
+    def container_logs(
+        self, container: str, *, follow: bool = False, tail: str = "all", since: str = ""
+    ) -> int: ...
+
     def execute(
         self,
         container: str,

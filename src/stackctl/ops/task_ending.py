@@ -72,14 +72,16 @@ def end_task(
     command: str,
     wait: float = 60.0,
     trails: Mapping[str, Trail] | None = None,
+    asked: bool = False,
 ) -> EnvironmentRecord:
     """End a task that has not ended, whatever it is at.
 
     Args:
-        phase: What it becomes; one that has ended by itself meanwhile keeps its own outcome.
+        phase: What it becomes; one that has ended by itself meanwhile keeps its own outcome, unless `asked`.
         reason: One sentence.
         wait: Seconds to wait for another command that works on it.
         trails: What was read of its containers, by id.
+        asked: Its own container was asked to end already, so that its end is no outcome of its own.
 
     Raises:
         Busy: Another command is working on it.
@@ -93,7 +95,7 @@ def end_task(
         if record.phase == "pending" and not scene.containers:
             return ended(context, record, phase, reason)
         container = own_container(scene.containers)
-        if record.phase == "running" and container is not None and container.state in ENDED:
+        if record.phase == "running" and container and container.state in ENDED and not asked:
             return end(context, scene, command, aim_of(context, record, container, {})).record
         return end(context, scene, command, Aim(phase=phase, reason=reason)).record
 

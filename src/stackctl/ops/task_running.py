@@ -131,7 +131,13 @@ class Attendance:
         trails = {self.started.container.id: self._trail}
         if self._done:
             return end_task(
-                self.context, self._project, "cancelled", self._reason, command=self.command, trails=trails
+                self.context,
+                self._project,
+                "cancelled",
+                self._reason,
+                command=self.command,
+                trails=trails,
+                asked=True,
             )
         return finish_task(self.context, self._project, command=self.command, trails=trails)
 

@@ -1,0 +1,320 @@
+"""`run` and its kin on the real engine: exit codes, streams, limits, sidecars, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from commandline import Cli, Done
+from waiting import until
+
+from stackctl.state.home import open_home
+
+pytestmark = pytest.mark.engine
+
+SMALL = ("--limit", "memory=64m", "--limit", "pids=64", "--limit", "cpus=0.5")
+TYPED = "tty; read word; echo got=$word; exit 5"
+STILL = "trap 'exit 0' TERM; echo ready; while :; do sleep 1 & wait; done"
+
+
+def run(cli: Cli, *words: str, **env: str) -> Done:
+    return cli("run", *SMALL, *words, **env)
+
+
+def last(cli: Cli) -> dict[str, object]:
+    return dict(cli("tasks", "--all", "--json").ok().data[-1])
+
+
+def detached(cli: Cli, *words: str) -> str:
+    return run(cli, "--detach", *words).ok().out.strip()
+
+
+def test_the_exit_code_and_both_streams_are_the_tasks_own(cli: Cli) -> None:
+    done = run(cli, "busybox:1.35", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (done.code, done.out, done.err) == (7, "out\n", "err\n")
+    assert cli.containers() == ()
+    told = last(cli)
+    assert (told["phase"], told["exit_code"]) == ("failed", 7)
+    assert sorted(cli("logs", str(told["id"])).ok().out.splitlines()) == ["err", "out"]
+
+
+def test_its_limits_stand_in_the_engine_and_were_proven(cli: Cli) -> None:
+    task = detached(cli, "--env", "A=$b 'c'", "busybox:1.35", "--", "sh", "-c", STILL)
+    (container,) = cli.containers()
+    assert container.name == f"inst-{task}"
+    limits = container.limits
+    assert (limits.pids, limits.memory, limits.swap, limits.cpus) == (64, 64 << 20, 64 << 20, 0.5)
+    assert cli.task(task)["verified"] == "kernel"
+    assert cli("exec", task, "--", "sh", "-c", 'echo "$A"').ok().out == "$b 'c'\n"
+    assert "A=" not in (cli.home / "tasks" / task / "record.json").read_text()
+
+
+def test_standard_input_is_passed_through(cli: Cli) -> None:
+    data = os.urandom(300_000).hex() + "\n"
+    done = subprocess.run(
+        cli.argv("run", *SMALL, "busybox:1.35", "--", "cat"),
+        input=data,
+        cwd=cli.checkout,
+        env=cli.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == data
+
+
+def test_a_terminal_is_passed_through(cli: Cli) -> None:
+    leader, follower = pty.openpty()
+    child = subprocess.Popen(
+        ["setsid", "-c", *cli.argv("run", *SMALL, "busybox:1.35", "--", "sh", "-c", TYPED)],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        cwd=cli.checkout,
+        env=cli.environment(),
+    )
+    os.close(follower)
+    seen = b""
+    try:
+        seen = _read_until(leader, b"/dev/", seen)
+        os.write(leader, b"hello\r")
+        seen = _read_until(leader, b"got=hello", seen)
+        assert child.wait(timeout=30) == 5
+    finally:
+        os.close(leader)
+        if child.poll() is None:
+            child.kill()
+            child.wait(timeout=10)
+
+
+def _read_until(descriptor: int, wanted: bytes, seen: bytes) -> bytes:
+    def more() -> bool:
+        nonlocal seen
+        seen += os.read(descriptor, 4096)
+        return wanted in seen
+
+    until(more, 30, f"{wanted!r} on the terminal")
+    return seen
+
+
+def test_a_lifetime_ends_it_with_124_and_says_so(cli: Cli) -> None:
+    done = run(cli, "--lifetime", "2s", "busybox:1.35", "--", "sleep", "60")
+    assert done.code == 124
+    assert "its lifetime of 2s is over" in done.err
+    told = last(cli)
+    assert told["phase"] == "expired"
+    assert "its lifetime of 2s is over" in cli("why", str(told["id"])).ok().out
+
+
+def test_the_memory_limit_ends_it_with_137_and_one_line_of_why(cli: Cli) -> None:
+    hog = "head -c 200m /dev/zero | tail"
+    done = cli("run", "--limit", "memory=16m", "busybox:1.35", "--", "sh", "-c", hog)
+    assert done.code == 137
+    (line,) = [one for one in done.err.splitlines() if one.startswith("task ")]
+    assert "hit its memory limit" in line
+    told = last(cli)
+    assert told["phase"] == "killed"
+    assert told["incident"]
+    (incident,) = cli("incidents", str(told["id"]), "--json").ok().data
+    assert incident["violation"]["limit"] == 16 << 20
+
+
+def test_an_error_of_ours_is_125_with_its_own_code_in_json(cli: Cli) -> None:
+    for words, code in (
+        (("no such image",), 2),
+        (("--mount", "/no/such:/x", "busybox:1.35"), 2),
+        (("--sidecar", "nothing", "busybox:1.35"), 2),
+        (("--network", "nothing", "busybox:1.35"), 2),
+        (("--limit", "memory=0", "busybox:1.35"), 2),
+        (("--mount", "/var/run/docker.sock:/s", "busybox:1.35"), 3),
+        (("--in", "nothing", "test"), 2),
+        (("--no-such-option", "busybox:1.35"), 2),
+    ):
+        done = cli("run", "--json", *words)
+        assert done.code == 125, (words, done)
+        envelope = json.loads(done.out)
+        assert envelope["error"]["exit_code"] == code, (words, envelope)
+        assert envelope["error"]["hint"], (words, envelope)
+        assert "Traceback" not in done.err
+    assert cli.containers() == ()
+    assert cli("tasks", "--all", "--json").ok().data == []
+
+
+def test_a_command_that_is_not_in_the_image_leaves_nothing(cli: Cli) -> None:
+    done = run(cli, "busybox:1.35", "--", "no-such-command")
+    assert done.code == 127
+    assert "no-such-command" in done.err
+    assert cli.containers() == ()
+    assert last(cli)["phase"] == "failed"
+
+
+def test_ctrl_c_stops_it_politely_and_twice_at_once(cli: Cli) -> None:
+    polite = cli.start(
+        "run",
+        *SMALL,
+        "busybox:1.35",
+        "--",
+        "sh",
+        "-c",
+        "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 1 & wait; done",
+    )
+    assert polite.stdout is not None
+    assert polite.stdout.readline() == "ready\n"
+    os.kill(polite.pid, signal.SIGINT)
+    out, err = polite.communicate(timeout=30)
+    assert (polite.returncode, out) == (130, "bye\n"), err
+    assert last(cli)["phase"] == "cancelled"
+
+    deaf = cli.start(
+        "run", *SMALL, "busybox:1.35", "--", "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"
+    )
+    assert deaf.stdout is not None
+    assert deaf.stdout.readline() == "ready\n"
+    os.kill(deaf.pid, signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        deaf.wait(timeout=2)
+    os.kill(deaf.pid, signal.SIGINT)
+    deaf.communicate(timeout=8)  # docker would give it 10 s
+    assert deaf.returncode == 130
+    assert cli.containers() == ()
+
+
+def test_killed_with_9_the_next_pass_ends_it_and_its_sidecar(cli: Cli) -> None:
+    child = cli.start("run", *SMALL, "--sidecar", "redis", "busybox:1.35", "--", "sh", "-c", STILL)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    assert len(cli.containers()) == 2
+    child.kill()
+    child.communicate(timeout=10)
+    cli("reap").ok()
+    assert cli.containers() == ()
+    assert cli.networks() == []
+    assert last(cli)["phase"] == "lost"
+
+
+def test_a_detached_task_is_finished_by_whoever_looks(cli: Cli) -> None:
+    task = detached(cli, "--name", "build", "busybox:1.35", "--", "sh", "-c", "echo done; exit 4")
+    done = cli("wait", task, "--timeout", "30s")
+    assert (done.code, done.out) == (4, f"{task}  failed  4\n")
+    assert cli("logs", task[:5]).ok().out == "done\n"
+    assert cli("tasks", "--json").ok().data == []
+    (line,) = cli("tasks", "--all", "--json").ok().data
+    assert (line["name"], line["exit_code"], line["phase"]) == ("build", 4, "failed")
+    told = cli("inspect", task, "--json").ok().data
+    assert told["limits"]["pids"] == 64
+    cli("rm", task).ok()
+    assert cli("inspect", task).code == 2
+    assert not (cli.home / "tasks" / task).exists()
+
+
+def test_cancel_ends_it_and_says_143(cli: Cli) -> None:
+    task = detached(cli, "busybox:1.35", "--", "sh", "-c", STILL)
+    assert cli("rm", task).code == 2
+    cli("cancel", task).ok()
+    assert cli("wait", task).code == 143
+    assert cli.containers() == ()
+    assert cli("logs", task).ok().out == "ready\n"
+    cli("cancel", task).ok()
+    assert last(cli)["phase"] == "cancelled"
+
+
+def test_sidecars_come_first_are_reached_by_url_and_keep_their_data(cli: Cli) -> None:
+    ask = 'echo "$REDIS_URL"; nc cache 6379 </dev/null && echo reached'
+    done = run(cli, "--sidecar", "cache=redis", "busybox:1.35", "--", "sh", "-c", ask).ok()
+    url, reached = done.out.splitlines()
+    assert re.fullmatch(r"redis://.*@cache:6379(/.*)?", url)
+    assert reached == "reached"
+    assert cli.containers() == ()
+    assert cli.networks() == []
+
+
+def test_a_task_begins_with_a_copy_of_anothers_data(cli: Cli) -> None:
+    first = detached(cli, "--sidecar", "db=postgres", "busybox:1.35", "--", "sh", "-c", STILL)
+    psql = ("psql", "-h", "127.0.0.1", "-U", "app", "-tAc")
+    cli("exec", first, "db", *psql, "create table t as select 41 + 1 as answer").ok()
+    assert run(cli, "--data-from", first, "--sidecar", "db=postgres", "busybox:1.35").code == 125
+    cli("cancel", first).ok()
+    kept = cli.home / "tasks" / first / "data" / "db"
+    assert any(kept.iterdir())
+
+    second = detached(
+        cli, "--data-from", first, "--sidecar", "db=postgres", "busybox:1.35", "--", "sh", "-c", STILL
+    )
+    assert cli("exec", second, "db", *psql, "select answer from t").ok().out == "42\n"
+    cli("exec", second, "db", *psql, "drop table t").ok()
+    cli("cancel", second).ok()
+
+    cli("rm", first).ok()
+    assert any(kept.iterdir())
+    cli("rm", second, "--data").ok()
+    assert not (cli.home / "tasks" / second).exists()
+
+
+def test_a_stacks_task_runs_on_its_network_and_ends_with_it(cli: Cli) -> None:
+    cli.template("app")
+    cli.stack(
+        "app",
+        "template: app\nsidecars: {cache: {template: redis}}\nlimits: {memory: 128m}\n"
+        "tasks:\n  ask: {image: 'busybox:1.35',"
+        " command: [sh, -c, 'nc cache 6379 </dev/null && echo $REDIS_URL']}\n"
+        "  stay: {image: 'busybox:1.35', command: [sleep, '600']}\n",
+    )
+    assert cli("run", "--in", "app", "ask").code == 125
+    cli("up", "app").ok()
+    done = cli("run", "--in", "app", "ask").ok()
+    assert done.out.startswith("redis://")
+    assert cli("run", "--in", "app", "nothing").code == 125
+    task = cli("run", "--detach", "--in", "app", "stay").ok().out.strip()
+    cli("down", "app").ok()
+    assert cli.containers() == ()
+    told = last(cli)
+    assert (told["id"], told["phase"]) == (task, "cancelled")
+
+
+def test_a_kept_container_stays_until_it_is_asked_to_go(cli: Cli) -> None:
+    done = run(cli, "--keep", "busybox:1.35", "--", "sh", "-c", "echo x > /made; exit 2")
+    assert done.code == 2
+    (container,) = cli.containers()
+    assert container.state == "exited"
+    cli("reap").ok()
+    assert len(cli.containers()) == 1
+    cli("rm", str(last(cli)["id"])).ok()
+    assert cli.containers() == ()
+
+
+def test_mounts_users_and_folders(cli: Cli, tmp_path: Path) -> None:
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    shown.chmod(0o777)
+    (shown / "in").write_text("from the host\n")
+    words = ["--mount", f"{shown}:/m", "--mount", f"{shown}:/ro:ro", "-w", "/m", "-u", "1234"]
+    script = "cat in; id -u > out; touch /ro/x && echo written"
+    done = run(cli, *words, "busybox:1.35", "--", "sh", "-c", script)
+    assert done.code == 1
+    assert done.out == "from the host\n"
+    assert (shown / "out").read_text() == "1234\n"
+    assert (shown / "out").stat().st_uid == 1234
+    assert not (shown / "x").exists()
+    assert run(cli, "--network", "none", "busybox:1.35", "--", "sh", "-c", "ls /sys/class/net").out == "lo\n"
+
+
+def test_prune_forgets_what_is_old_and_keeps_data(cli: Cli) -> None:
+    for _ in range(3):
+        run(cli, "busybox:1.35", "--", "true").ok()
+    assert cli("tasks", "prune").code == 2
+    assert cli("tasks", "prune", "--older-than", "1h", "--json").ok().data["forgotten"] == []
+    old = ("tasks", "prune", "--older-than", "1s", "--json")
+    until(lambda: len(cli(*old, "--dry-run").ok().data["forgotten"]) == 3, 20, "three old tasks")
+    assert len(cli("tasks", "--all", "--json").ok().data) == 3
+    assert len(cli(*old).ok().data["forgotten"]) == 3
+    assert cli("tasks", "--all", "--json").ok().data == []
+    home = open_home(cli.home)
+    assert [path.name for path in home.tasks.iterdir()] == ["finished.jsonl"]
+    assert list(home.live_tasks.iterdir()) == []
