@@ -25,6 +25,7 @@ MODULES = (
     "stackctl.engine.roster",
     "stackctl.engine.sampler",
     "stackctl.engine.stats",
+    "stackctl.engine.strays",
     "stackctl.ops.acting",
     "stackctl.ops.supervise",
     "stackctl.state.journal",
