@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from stackctl.core.render import render_stack
 from stackctl.core.stack import Rendered, SidecarFacts, TemplateFolder
 from stackctl.core.stackfile import parse_stack
@@ -24,17 +26,13 @@ HEADINGS = (
     "capabilities",
     "writable besides",
     "health check",
-    "limits to begin with",
+    "its own limits",
     "tested for real",
 )
 ADVICE = {
-    "gitea": "`{memory: 512m, pids: 128}`",
-    "mariadb": "`{memory: 384m, pids: 64}`, with a process for each connection above 40",
-    "memcached": "`{memory: 96m, pids: 32}`",
-    "nats": "`{memory: 128m, pids: 32}`",
-    "postgres": "`{memory: 512m, pids: 64}`, with a process for each connection above 40",
-    "rabbitmq": "`{memory: 448m, pids: 64}`",
-    "redis": "`{memory: 256m, pids: 32}`, memory twice its data",
+    "mariadb": ", a process for each connection above 40",
+    "postgres": ", a process for each connection",
+    "redis": ", memory twice its data",
 }
 """Idle, as measured on the engine: mariadb 14 threads and 79 MiB, rabbitmq 27 and 62, nats 9 and 3, memcached
 9 and 2; rabbitmq takes 166 MiB while it starts. Gitea's are a guess."""
@@ -73,7 +71,7 @@ def row(name: str, facts: SidecarFacts, service: Mapping[str, Any]) -> tuple[str
         "none" if service["cap_drop"] == ["ALL"] and not service.get("cap_add") else "some",
         ", ".join(f"`{path}`" for path in mounted) or "nothing" if service.get("read_only") else "all",
         f"`{check(service)}`",
-        ADVICE[name],
+        own_limits(name) + ADVICE.get(name, ""),
         f"`{test}` ({file})" if test else "not run: rendered and linted only",
     )
 
@@ -84,6 +82,13 @@ def check(service: Mapping[str, Any]) -> str:
     quoted = [f"'{word}'" if " " in word and words[0] == "CMD" else word for word in words[1:]]
     # As Compose reads the document
     return " ".join(quoted).replace("$$", "$").replace("/run/secrets/it-", "/run/secrets/…-")
+
+
+def own_limits(name: str) -> str:
+    """What the template says of its limits, in the words of a stack file."""
+    raw = yaml.safe_load((TEMPLATES / f"sidecars/{name}/template.yaml").read_text())
+    words = ", ".join(f"{key}: {value}" for key, value in raw["sidecar"]["limits"].items())
+    return f"`{{{words}}}`"
 
 
 def rendered(name: str) -> Rendered:

@@ -60,6 +60,7 @@ def test_recall_reads_again_only_what_changed(tmp_path: Path) -> None:
     assert third is not first
     assert third == first
     (made / record_files.RECORD).write_text("{")
-    assert recall.survey(record_files.environment_folders(tmp_path)).unreadable == ((made.name, "it is no JSON"),)
+    damaged = recall.survey(record_files.environment_folders(tmp_path))
+    assert damaged.unreadable == ((made.name, "it is no JSON"),)
     (made / record_files.RECORD).unlink()
     assert recall.survey(record_files.environment_folders(tmp_path)) == record_files.Survey((), ())

@@ -19,6 +19,7 @@ from stackctl.ops.task_starting import StartOptions
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
+    from stackctl.core.limits import Layer
     from stackctl.core.records import EnvironmentRecord
     from stackctl.core.stack import SidecarSpec
     from stackctl.ops.context import Context
@@ -33,7 +34,13 @@ SOURCE = "the command line"
 @click.argument("image", metavar="IMAGE")
 @click.argument("words", nargs=-1, metavar="[-- CMD [ARG]...]", type=click.UNPROCESSED)
 @click.option("--sidecar", "sidecars", multiple=True, metavar="[NAME=]TEMPLATE", help="A service beside it.")
-@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Set a limit (memory=2g).")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="[SIDECAR.]NAME=VALUE",
+    help="Set a limit of it, or of a sidecar (memory=2g, db.memory=1g).",
+)
 @click.option("--lifetime", metavar="TIME", help="End it after so long (12h unless set).")
 @click.option("-e", "--env", "given", multiple=True, metavar="NAME[=VALUE]", help="Set a variable for it.")
 @click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Set the variables of a file.")
@@ -95,7 +102,8 @@ def run_command(
         workdir=workdir,
         user=user,
         network=network,
-        limits=limit_layer(limits, lifetime),
+        limits=limit_layer([one for one in limits if "." not in one.partition("=")[0]], lifetime),
+        sidecar_limits=_sidecar_limits(limits),
         sidecars=_sidecars(sidecars),
         allow=tuple(allow),
         terminal=attended and has_terminal(),
@@ -220,6 +228,16 @@ def _sidecars(words: Sequence[str]) -> Mapping[str, SidecarSpec]:
     if twice:
         raise UsageError(f"two sidecars are called `{twice[0]}`", hint="name one: --sidecar second=TEMPLATE")
     return sidecar_specs(dict(pairs))
+
+
+def _sidecar_limits(words: Sequence[str]) -> Mapping[str, Layer]:
+    """The limits that are set for sidecars, `db.memory=1g` each."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        owner, dot, name = word.partition("=")[0].rpartition(".")
+        if dot:
+            found.setdefault(owner, []).append(f"{name}={word.partition('=')[2]}")
+    return {owner: limit_layer(limits) for owner, limits in found.items()}
 
 
 def data_folder(session: Session, word: str) -> Path | None:

@@ -149,25 +149,35 @@ class Effective:
     origins: Mapping[str, str]
 
 
-def effective(*layers: Layer, ceilings: Layer | None = None) -> tuple[Effective, tuple[str, ...]]:
+_DEFAULT = "default"
+
+
+def effective(
+    *layers: Layer, ceilings: Layer | None = None, defaults: Layer | None = None
+) -> tuple[Effective, tuple[str, ...]]:
     """Combine layers, the strongest first, over the defaults and under the machine's ceilings.
 
     Swap that is set in a weaker place than memory follows memory, since it was meant for another number.
     A ceiling lowers a default that lies above it. Asking for more than a ceiling is an error, never a
     silent clamp.
 
+    Args:
+        layers: What was asked for, the strongest place first.
+        ceilings: The machine's.
+        defaults: What stands in for a default where nobody asks, such as a sidecar template's own.
+
     Returns:
         The effective limits, and one sentence for each setting that cannot stand (empty when all do).
     """
-    chosen = {name: _strongest(layers, name) for name in SENTENCES}
-    if _rank(layers, "memory") < _rank(layers, "swap") or chosen["swap"].origin == "default":
+    chosen = {name: _strongest(layers, name, defaults or {}) for name in SENTENCES}
+    if _rank(layers, "memory") < _rank(layers, "swap") or _is_default(chosen["swap"]):
         chosen["swap"] = chosen["memory"]
     # Memory comes before swap in SENTENCES: a swap that follows memory is lowered with it.
     problems = [
         _apply_ceiling(chosen, name, ceilings[name]) for name in SENTENCES if ceilings and name in ceilings
     ]
     if chosen["swap"].value < chosen["memory"].value:
-        if chosen["memory"].origin == "default" or chosen["swap"].origin.startswith("ceiling"):
+        if _is_default(chosen["memory"]) or chosen["swap"].origin.startswith("ceiling"):
             chosen["memory"] = Setting(chosen["swap"].value, chosen["swap"].origin)
         else:
             problems.append("swap counts memory and swap together, so it cannot be below memory")
@@ -180,8 +190,14 @@ def _rank(layers: Sequence[Layer], name: str) -> int:
     return next((rank for rank, layer in enumerate(layers) if name in layer), len(layers))
 
 
-def _strongest(layers: Sequence[Layer], name: str) -> Setting:
-    default = Setting(getattr(DEFAULT, name), "default")
+def _is_default(setting: Setting) -> bool:
+    return setting.origin.startswith(_DEFAULT)
+
+
+def _strongest(layers: Sequence[Layer], name: str, defaults: Layer) -> Setting:
+    found = defaults.get(name)
+    own = Setting(found.value, f"{_DEFAULT} of {found.origin}") if found else None
+    default = own or Setting(getattr(DEFAULT, name), _DEFAULT)
     return next((layer[name] for layer in layers if name in layer), default)
 
 
@@ -189,8 +205,8 @@ def _apply_ceiling(chosen: dict[str, Setting], name: str, ceiling: Setting) -> s
     asked = chosen[name]
     if asked.value <= ceiling.value:
         return ""
-    memory_default = name == "swap" and chosen["memory"].origin == "default"
-    if asked.origin == "default" or memory_default or asked.origin.startswith("ceiling"):
+    memory_default = name == "swap" and _is_default(chosen["memory"])
+    if _is_default(asked) or memory_default or asked.origin.startswith("ceiling"):
         chosen[name] = Setting(ceiling.value, f"ceiling in {ceiling.origin}")
         if name == "memory" and chosen["swap"].origin == asked.origin:
             chosen["swap"] = chosen[name]

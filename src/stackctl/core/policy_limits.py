@@ -182,7 +182,7 @@ def _settle(case: Case, asked: Mapping[str, _Asked]) -> Limits:
 def _decided(name: str, case: Case) -> bool:
     """Whether somebody set the limit outside the document; a default, and a ceiling over one, is nobody's."""
     origin = case.rules.limits_for(case.name).origins.get(name, "default")
-    return origin != "default" and not origin.startswith("ceiling in ")
+    return not origin.startswith(("default", "ceiling in "))
 
 
 def _choose(case: Case, asked: Mapping[str, _Asked], name: str, given: Any) -> Any:

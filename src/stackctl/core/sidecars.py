@@ -161,6 +161,7 @@ def plan(sidecar: Sidecar) -> SidecarPlan:
         data=bool(facts.data),
         uid=facts.uid,
         reach=sidecar.reach,
+        limits=facts.limits,
     )
 
 

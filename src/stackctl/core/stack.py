@@ -45,6 +45,7 @@ class SidecarFacts:
         uid: Numeric user that it runs as and that owns its data where the caller is root; never 0.
         url: Pattern with {host}, {port} and the template's variables in braces.
         env: Environment variable that carries the URL to other services.
+        limits: What holds for it where nobody else asks for limits.
     """
 
     port: int
@@ -52,6 +53,7 @@ class SidecarFacts:
     uid: int = 1000
     url: str = "http://{host}:{port}"
     env: str = ""
+    limits: Layer = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +237,7 @@ class SidecarPlan:
             percent-encoded where it came from a value.
         env: Environment variable for other services; ends in `_FILE` when the URL goes by file.
         data: True when it has a data folder of its own name.
+        limits: What holds for it where nobody else asks for limits.
     """
 
     name: str
@@ -244,6 +247,7 @@ class SidecarPlan:
     data: bool = False
     uid: int = 1000
     reach: tuple[Reach, ...] = ()
+    limits: Layer = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

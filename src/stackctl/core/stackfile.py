@@ -114,7 +114,7 @@ def _services(stack: Fields, limits: Layer, watchdog: Mapping[str, Setting]) -> 
     found = {}
     for name, raw in sheet.entries().items():
         one = Fields(sheet.report, raw, sheet.at(name), ("limits", "watchdog", "guard"))
-        settings = ServiceSettings(limits=read_limits(one), watchdog=read_watchdog(one), guard=_guard(one))
+        settings = ServiceSettings(limits=read_limits(one), watchdog=read_watchdog(one), guard=read_guard(one))
         _check_marks(one, settings, limits, watchdog)
         found[name] = settings
     return found
@@ -130,7 +130,8 @@ def _check_marks(sheet: Fields, own: ServiceSettings, limits: Layer, watchdog: M
         sheet.report.wrong(path, sentence)
 
 
-def _guard(service: Fields) -> Guard | None:
+def read_guard(service: Fields) -> Guard | None:
+    """The guard of a service or task, None where it has none."""
     if "guard" not in service:
         return None
     sheet = service.inner("guard", ("patterns", "after", "older_than"))
@@ -215,10 +216,11 @@ def _environment_list(raw: Any) -> Mapping[str, str]:
 def _allow(stack: Fields) -> Mapping[str, tuple[str, ...]]:
     sheet = stack.inner("allow")
     sheet.check_keys(check_service)
-    return {name: _allowed(sheet, name) for name in sheet.entries()}
+    return {name: read_allowed(sheet, name) for name in sheet.entries()}
 
 
-def _allowed(sheet: Fields, name: str) -> tuple[str, ...]:
+def read_allowed(sheet: Fields, name: str) -> tuple[str, ...]:
+    """The words of `allow` that stand at a key, each once."""
     found = sheet.words(name)
     for place, word in enumerate(found):
         path = f"{sheet.at(name)}[{place}]"

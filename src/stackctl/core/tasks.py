@@ -48,8 +48,9 @@ class TaskSpec:
         mounts: Files and folders of the host; each was named for it, so policy asks for no further word
             but where the host itself would be in danger.
         network: `none`, the name of a network that is there, or empty: its own where it has sidecars.
-        limits, watchdog: As in a stack file, for the task and its sidecars alike.
-        sidecars: By name.
+        limits: For the task's own container, and the lifetime of all of it.
+        watchdog: As in a stack file, for the task and its sidecars alike.
+        sidecars: By name; each has its template's limits unless `sidecar_limits` has others for it.
         allow: Words that policy would else refuse.
         terminal, stdin: Whether it has a terminal, and whether its standard input is open.
         keep: Whether its container stays when it has ended.
@@ -69,6 +70,7 @@ class TaskSpec:
     limits: Layer = field(default_factory=dict)
     watchdog: Mapping[str, Setting] = field(default_factory=dict)
     sidecars: Mapping[str, SidecarSpec] = field(default_factory=dict)
+    sidecar_limits: Mapping[str, Layer] = field(default_factory=dict)
     guard: Guard | None = None
     allow: tuple[str, ...] = ()
     terminal: bool = False

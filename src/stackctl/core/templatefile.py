@@ -15,6 +15,7 @@ from stackctl.core.settings import (
     container_path,
     environment_name,
     port,
+    read_limits,
     read_sidecars,
     scalar,
     url_pattern,
@@ -27,7 +28,7 @@ __all__ = ["parse_template", "value_for"]
 
 _KEYS = ("description", "variables", "sidecar", "data", "connects", "sidecars")
 _VARIABLE = ("type", "default", "help", "pattern", "choices")
-_SIDECAR = ("port", "data", "uid", "url", "env")
+_SIDECAR = ("port", "data", "uid", "url", "env", "limits")
 _RESERVED = frozenset(
     ("and", "else", "false", "for", "from", "if", "in", "is", "loop", "none", "not", "or", "self", "true")
 )
@@ -161,6 +162,7 @@ def _sidecar(template: Fields, names: tuple[str, ...]) -> SidecarFacts:
         uid=sheet.read("uid", _uid, 1000),
         url=sheet.read("url", partial(url_pattern, names=names), "http://{host}:{port}"),
         env=sheet.read("env", environment_name, ""),
+        limits=read_limits(sheet),
     )
 
 

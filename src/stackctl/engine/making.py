@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import EngineRefused
+from stackctl.core.units import show_duration
 from stackctl.engine.sensors import Sensors
 from stackctl.engine.transport import quote
 
@@ -81,6 +82,66 @@ class Making(Sensors):
         query = "stdout=1&stderr=1"
         answer = self._wire().call("GET", f"/containers/{quote(container)}/logs?{query}", extra=SLOW)
         return log_bytes(answer.body) if answer.status == 200 else b""
+
+    def capture(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        seconds: float,
+        user: str = "",
+        workdir: str = "",
+        variables: Mapping[str, str] | None = None,
+    ) -> tuple[int, tuple[tuple[int, bytes], ...]]:
+        """Run a command in a container to its end.
+
+        Args:
+            seconds: How long it may take; beyond it, it goes on in the container and is left alone.
+            user: As in `docker exec --user`, empty for the container's.
+            workdir: Its working directory, empty for the container's.
+
+        Returns:
+            Its exit code, and what it wrote, in order: (1 for its standard output, 2 for its standard error;
+            bytes), 64 MiB at most.
+
+        Raises:
+            TimedOut: It did not end in time.
+            ServiceFailed, EngineRefused: The container does not run, or the command cannot be started.
+        """
+        order = {
+            "Cmd": list(command),
+            "Env": [f"{name}={value}" for name, value in (variables or {}).items()],
+            "User": user,
+            "WorkingDir": workdir,
+            "AttachStdout": True,
+            "AttachStderr": True,
+        }
+        answer = self._act("POST", f"/containers/{quote(container)}/exec", order, "running a command")
+        execution = f"/exec/{quote(str((answer.json() or {}).get('Id', '')))}"
+        return self._run_out(execution, seconds, command[0])
+
+    def _run_out(
+        self, execution: str, seconds: float, name: str
+    ) -> tuple[int, tuple[tuple[int, bytes], ...]]:
+        from stackctl.core.errors import DaemonFrozen, TimedOut
+        from stackctl.engine.errors import explain
+        from stackctl.engine.parse import frames
+
+        wire = self._wire()
+        start = {"Detach": False, "Tty": False}
+        try:
+            answer = wire.call("POST", f"{execution}/start", start, extra=seconds - self._patience)
+        except DaemonFrozen:
+            raise TimedOut(
+                f"`{name}` did not end within {show_duration(seconds) or '1s'}",
+                hint="it goes on in the container; give it more time, or end the task",
+            ) from None
+        finally:
+            wire.close()
+        if answer.status >= 400:
+            raise explain(answer.message, doing="running a command")
+        found = self._act("GET", f"{execution}/json", None, "running a command").json() or {}
+        return int(found.get("ExitCode") or 0), frames(answer.body)
 
     def _act(self, method: str, target: str, body: Mapping[str, Any] | None, doing: str) -> Answer:
         wire = self._wire()

@@ -18,6 +18,7 @@ from stackctl.core.facts import (
     Volume,
 )
 
+STDOUT, STDERR = 1, 2
 UNLIMITED = -1
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
 _COMPOSE = "com.docker.compose."
@@ -187,14 +188,19 @@ def parse_log(data: bytes) -> str:
 
 def log_bytes(data: bytes) -> bytes:
     """Read a log answer: frames of stdout and stderr, or raw bytes where the container has a terminal."""
+    return b"".join(part for _, part in frames(data))
+
+
+def frames(data: bytes) -> tuple[tuple[int, bytes], ...]:
+    """What was written, in order: (1 for standard output, 2 for standard error; bytes); 1 for raw bytes."""
     parts, at = [], 0
     while at < len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "big")
-        if data[at] > 2 or data[at + 1 : at + 4] != b"\0\0\0":
-            return data
-        parts.append(data[at + 8 : at + 8 + size])
+        if data[at] > STDERR or data[at + 1 : at + 4] != b"\0\0\0":
+            return ((STDOUT, data),)
+        parts.append((data[at], data[at + 8 : at + 8 + size]))
         at += 8 + size
-    return b"".join(parts)
+    return tuple(parts)
 
 
 def _health(state: Mapping[str, Any]) -> str:

@@ -251,7 +251,8 @@ def rules_for(
     stack = sources.stack
     names = sorted(rendered.document.get("services", {}))
     _check_services(stack, names)
-    limits, over = _limits_by_service(stack, names, request, configuration, machine)
+    brought = {plan.name: plan.limits for plan in rendered.sidecars}
+    limits, over = _limits_by_service(stack, names, request, configuration, machine, brought)
     watchdogs, wrong = _watchdogs(stack, limits, names, configuration)
     if wrong:
         raise StackFileError(f"{stack.source} has thresholds that cannot stand", problems=tuple(wrong))
@@ -297,13 +298,14 @@ def _limits_by_service(
     request: Request,
     configuration: Configuration,
     machine: MachinePolicy,
+    brought: Mapping[str, Layer],
 ) -> tuple[dict[str, Effective], list[Problem]]:
     found: dict[str, Effective] = {}
     problems: list[Problem] = []
     for name in ("", *names):
         own: Layer = stack.services[name].limits if name in stack.services else {}
         layers = (request.limits, own, stack.limits, configuration.limits)
-        found[name], wrong = effective(*layers, ceilings=machine.ceilings)
+        found[name], wrong = effective(*layers, ceilings=machine.ceilings, defaults=brought.get(name))
         path = f"services.{name}.limits" if name else "limits"
         told = {problem.message for problem in problems}
         problems += [

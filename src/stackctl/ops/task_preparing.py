@@ -186,9 +186,12 @@ def _stack(spec: TaskSpec) -> Stack:
         name=STACK,
         source=spec.source,
         sidecars=spec.sidecars,
-        limits=spec.limits,
+        limits={name: one for name, one in spec.limits.items() if name == "lifetime"},
         watchdog=spec.watchdog,
-        services={TASK_SERVICE: ServiceSettings(guard=spec.guard)},
+        services={
+            TASK_SERVICE: ServiceSettings(limits=spec.limits, guard=spec.guard),
+            **{name: ServiceSettings(limits=one) for name, one in spec.sidecar_limits.items()},
+        },
         allow={TASK_SERVICE: tuple(sorted(words))} if words else {},
         lines=spec.lines,
     )

@@ -120,14 +120,42 @@ class Attendance:
             EngineRefused: Something of it cannot be removed.
         """
         try:
-            while not self._ended():
-                self._listen()
-                self._tick()
-            self._drain()
+            self.stay()
         finally:
-            self._waits.close()
-            if self.started.streams is not None:
-                self.started.streams.close()
+            self.let_go()
+        return self.conclude()
+
+    def stay(self, until: float = float("inf")) -> bool:
+        """Stay until it has ended, or until then; whether it has ended.
+
+        Args:
+            until: When to give up, by the clock that counts suspended time.
+
+        Raises:
+            EngineUnavailable, TimedOut: The engine does not answer any more; the supervisor ends the task.
+        """
+        while not self._ended():
+            left = until - self.context.clock.now().boottime
+            if left <= 0:
+                return False
+            self._listen(left)
+            self._tick()
+        self._drain()
+        return True
+
+    def let_go(self) -> None:
+        """Hang up; the task runs on if it has not ended."""
+        self._waits.close()
+        if self.started.streams is not None:
+            self.started.streams.close()
+
+    def conclude(self) -> EnvironmentRecord:
+        """Write down how one that has ended went, and remove what is left of it.
+
+        Raises:
+            Busy: Another command does not let go of it.
+            EngineRefused: Something of it cannot be removed.
+        """
         trails = {self.started.container.id: self._trail}
         if self._done:
             return end_task(
@@ -153,20 +181,23 @@ class Attendance:
         until = self.context.clock.now().boottime + DEFAULT_SUPERVISION.answer
         while True:
             with suppress(EngineUnavailable, TimedOut):
-                found = engine.inspect([container])
-                if not found or found[0].state in ENDED:
+                if self._is_over():
                     return True
                 self._waits = engine.exit_wait(container)
-                return False
+                return self._is_over()  # it may have ended between the two
             if self.context.clock.now().boottime >= until:
                 engine.inspect([container])
             self.context.clock.sleep(0.2)
 
-    def _listen(self) -> None:
+    def _is_over(self) -> bool:
+        found = self.context.engine.inspect([self.started.container.id])
+        return not found or found[0].state in ENDED
+
+    def _listen(self, most: float) -> None:
         streams, terminal = self.started.streams, self.terminal
         sources = [self._waits.fileno(), terminal.wishes()]
         sources += [streams.fileno(), terminal.fileno()] if streams is not None else []
-        ready, _, _ = select.select([one for one in sources if one >= 0], [], [], self._pause())
+        ready, _, _ = select.select([one for one in sources if one >= 0], [], [], min(most, self._pause()))
         if streams is not None and streams.fileno() in ready:
             self._show()
         if streams is not None and terminal.fileno() in ready:
