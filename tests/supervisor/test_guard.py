@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from commandline import Cli
-from house import QUIET, House, journal
+from house import QUIET, House, journal, looks
 from waiting import until
 
 from stackctl.engine.docker import DockerEngine
@@ -158,6 +158,8 @@ def test_the_supervisor_sweeps_what_a_killed_exec_left_once_a_guard_is_there(hou
     assert started(house.cli, project) == before
     assert house.cli.record(project)["phase"] == "running"
     assert house.incidents("guarded") == []
+    looks(house.home, 3)  # what was seen before the sweep asks for no other one
+    assert [one["rule"] for one in journal(house.home, project, "acts")] == ["littered"]
     house.cli("down", "guarded").ok()
 
 
