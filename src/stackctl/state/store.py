@@ -93,11 +93,14 @@ class FileStore:
 
     def survey(self) -> record_files.Survey:
         """Every environment's and live task's record, and what could not be read, in one pass."""
-        return record_files.survey(self._folders())
+        return self._tidied(record_files.survey(self._folders()))
 
     def recall(self) -> record_files.Survey:
         """As `survey`, for who asks every second: only what changed is read again."""
-        found = self._recall.survey(self._folders())
+        return self._tidied(self._recall.survey(self._folders()))
+
+    def _tidied(self, found: record_files.Survey) -> record_files.Survey:
+        """What was found, and no mark left of tasks that ended a while ago."""
         for record in found.records:
             task_files.unmark_old(self._home.live_tasks, record)
         return found
@@ -278,6 +281,30 @@ class FileStore:
             StateError: The file system refused.
         """
         write_atomic(self._make(project) / OUTPUT, data)
+
+    def output_tail(self, project: str, size: int) -> bytes:
+        """The last bytes of what a task wrote; empty where nothing was kept."""
+        return task_files.tail(self.folder(project) / OUTPUT, size)
+
+    def write_spec(self, project: str, plain: Mapping[str, Any]) -> None:
+        """Keep what a task was asked to be until it is started, mode 0600.
+
+        Raises:
+            StateError: The file system refused.
+        """
+        task_files.write_spec(self._make(project), plain)
+
+    def read_spec(self, project: str) -> Any:
+        """What a task was asked to be, as plain data; None where that is not kept.
+
+        Raises:
+            StateError: It cannot be read.
+        """
+        return task_files.read_spec(self.folder(project))
+
+    def remove_spec(self, project: str) -> None:
+        """Forget what a task was asked to be; it may have had secrets in its variables."""
+        task_files.remove_spec(self.folder(project))
 
     # The supervisor's
 
