@@ -267,6 +267,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "down": (complete_environments,),
     "restart": (complete_environments, complete_services),
     "with": (complete_stacks,),
+    "batch": (),
     "extend": (complete_environments,),
     "move": (complete_stacks,),
     "purge": (complete_environments,),

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restart": ("lifecycle", "Restart services of an environment."),
     "with": ("tied", "Run a command with an environment that ends with it."),
     "run": ("running", "Run a command in a container of its own, as a task."),
+    "batch": ("batch", "Run the tasks of a file, so many at a time."),
     "tasks": ("tasks", "List tasks; forget those that ended long ago."),
     "wait": ("tasks", "Wait until tasks have ended."),
     "cancel": ("tasks", "End tasks."),
@@ -51,7 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 SECTIONS = {
     "Environments": ("up", "down", "restart", "with", "extend", "move", "purge"),
-    "Tasks": ("run", "tasks", "wait", "cancel", "inspect", "rm"),
+    "Tasks": ("run", "batch", "tasks", "wait", "cancel", "inspect", "rm"),
     "Watching": ("supervise", "reap", "adopt", "incidents", "why"),
     "Looking": ("status", "list", "logs", "exec", "shell", "url", "env"),
     "Stack files": ("render", "diff", "lint", "limits", "templates", "new", "init"),

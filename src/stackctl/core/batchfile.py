@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +16,7 @@ from stackctl.core.names import check_name, check_variable, shorten
 from stackctl.core.settings import container_path, image, read_limits, read_sidecars, scalar
 from stackctl.core.stack import SidecarSpec
 from stackctl.core.stackfile import command, read_allowed, read_guard
-from stackctl.core.tasks import TaskSpec, parse_mount, parse_sidecar
+from stackctl.core.tasks import Mount, TaskSpec, parse_mount, parse_sidecar
 from stackctl.core.units import parse_duration
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MAX_BYTES = 64 << 20
 MAX_TASKS = 100_000
 MAX_KEY = 200
 Form = Literal["jsonl", "yaml"]
-_SHARED = (
+SHARED = (
     "image",
     "command",
     "env",
@@ -43,7 +43,7 @@ _SHARED = (
     "guard",
     "allow",
 )
-_OWN = ("key", "name", *_SHARED)
+_OWN = ("key", "name", *SHARED)
 _MERGED = ("environment", "limits", "sidecars")
 """What of a task adds to the defaults; all else replaces it."""
 
@@ -58,27 +58,20 @@ class BatchTask:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Defaults:
-    """What every task of a batch gets from the command line unless it says otherwise."""
-
-    limits: Layer = field(default_factory=dict)
-
-
 def form_of(name: str) -> Form:
     """How a file is written, by its name; `-` and what has no other ending is JSON lines."""
     return "yaml" if name.lower().endswith((".yaml", ".yml")) else "jsonl"
 
 
 def parse_batch(
-    content: str, *, source: str, form: Form, defaults: Defaults | None = None
+    content: str, *, source: str, form: Form, limits: Layer | None = None
 ) -> tuple[BatchTask, ...]:
     """Read a file of tasks.
 
     Args:
         content: Its text.
         source: The file, as messages show it.
-        defaults: Stronger than the file's own `defaults`, weaker than what a task says.
+        limits: Of the command line: stronger than the file's `defaults`, weaker than what a task says.
 
     Raises:
         StackFileError: With every problem, each with file, line and path.
@@ -86,10 +79,8 @@ def parse_batch(
     loaded = load(content, source=source) if form == "yaml" else _json_lines(content, source)
     report = Report(loaded)
     shared, entries, above = _top(report, loaded.data)
-    shared = _merged(shared, {"limits": dict((defaults or Defaults()).limits)})
-    tasks = [
-        _task(report, raw, f"{above}[{place}]", place + 1, shared) for place, raw in enumerate(entries)
-    ]
+    shared = _merged(shared, {"limits": dict(limits or {})})
+    tasks = [_task(report, raw, f"{above}[{place}]", place + 1, shared) for place, raw in enumerate(entries)]
     _check_keys(report, tasks)
     report.finish()
     return tuple(tasks)
@@ -101,7 +92,7 @@ def _top(report: Report, data: Any) -> tuple[dict[str, Any], list[Any], str]:
     entries, path = data, ""
     if isinstance(data, dict):
         sheet = Fields(report, data, "", ("defaults", "tasks"))
-        shared = _part(sheet.inner("defaults", _SHARED))
+        shared = read_parts(sheet.inner("defaults", SHARED))
         entries, path = data.get("tasks"), "tasks"
     if entries is None or entries == []:
         report.wrong(path, "there is no task in it", "write one task a line, or a list of tasks")
@@ -119,7 +110,7 @@ def _task(report: Report, raw: Any, path: str, number: int, shared: Mapping[str,
     if raw is None:
         sheet.lacking("there is nothing here", "write a mapping with `image` and `command`")
     name = sheet.read("name", _name, "")
-    parts = _merged(shared, _part(sheet))
+    parts = _merged(shared, read_parts(sheet))
     if "image" not in parts and raw is not None:
         sheet.lacking("the task needs an `image`")
     line = report.loaded.line(path)
@@ -133,8 +124,8 @@ def _merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     return {**shared, **own, **both}
 
 
-def _part(sheet: Fields) -> dict[str, Any]:
-    """What a mapping says, as fields of `TaskSpec`; nothing for what it does not."""
+def read_parts(sheet: Fields) -> dict[str, Any]:
+    """What a mapping says of a task, as fields of `TaskSpec`; nothing for what it does not say."""
     found: dict[str, Any] = {}
     for key, name, read in _READ:
         if key in sheet:
@@ -160,6 +151,11 @@ def _key(raw: Any) -> str:
 
 def _name(raw: Any) -> str:
     return check_name(text(raw), "task")
+
+
+def _command(sheet: Fields) -> tuple[str, ...]:
+    nothing: tuple[str, ...] = ()
+    return sheet.read("command", command, nothing)
 
 
 def _environment(sheet: Fields) -> dict[str, str]:
@@ -191,7 +187,7 @@ def _value(raw: Any) -> str:
     return shown
 
 
-def _mounts(raw: Any) -> tuple[Any, ...]:
+def _mounts(raw: Any) -> tuple[Mount, ...]:
     return tuple(parse_mount(word, {}) for word in words(raw))
 
 
@@ -213,7 +209,7 @@ def _sidecar_words(raw: Any) -> Mapping[str, SidecarSpec]:
 
 _READ: tuple[tuple[str, str, Callable[[Fields], Any]], ...] = (
     ("image", "image", lambda sheet: sheet.read("image", image, "")),
-    ("command", "command", lambda sheet: sheet.read("command", command, ())),
+    ("command", "command", _command),
     ("env", "environment", _environment),
     ("mounts", "mounts", lambda sheet: sheet.read("mounts", _mounts, ())),
     ("workdir", "workdir", lambda sheet: sheet.read("workdir", container_path, "")),
@@ -258,7 +254,7 @@ def _json_lines(content: str, source: str) -> Loaded:
             continue
         lines[f"[{len(data)}]"] = number
         try:
-            data.append(json.loads(line, object_pairs_hook=_once, parse_constant=_no_number))
+            data.append(_one(line))
         except (ValueError, RecursionError) as error:
             data.append(None)
             hint = "one JSON object a line; a YAML file ends in .yaml"
@@ -268,9 +264,18 @@ def _json_lines(content: str, source: str) -> Loaded:
     return Loaded(data, source, lines)
 
 
+def _one(line: str) -> Any:
+    found = json.loads(line, object_pairs_hook=_once, parse_constant=_no_number)
+    if "\\u" in line:  # half of a character can be written so, and nowhere else
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
 def _why(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"this is not JSON: {error.msg.lower()} (column {error.colno})"
+    if isinstance(error, UnicodeEncodeError):
+        return "this is not JSON: half a character cannot stand in a text"
     return f"this is not JSON: {shorten(str(error), 100)}"
 
 

@@ -114,7 +114,9 @@ def _services(stack: Fields, limits: Layer, watchdog: Mapping[str, Setting]) -> 
     found = {}
     for name, raw in sheet.entries().items():
         one = Fields(sheet.report, raw, sheet.at(name), ("limits", "watchdog", "guard"))
-        settings = ServiceSettings(limits=read_limits(one), watchdog=read_watchdog(one), guard=read_guard(one))
+        settings = ServiceSettings(
+            limits=read_limits(one), watchdog=read_watchdog(one), guard=read_guard(one)
+        )
         _check_marks(one, settings, limits, watchdog)
         found[name] = settings
     return found

@@ -19,7 +19,7 @@ from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import ended, finish
 from stackctl.ops.sweeping import find_orphans, sweep
 from stackctl.ops.taking_down import take_down
-from stackctl.ops.task_outcome import own_container
+from stackctl.ops.task_outcome import own_container, with_start
 from stackctl.ops.verifying import verify
 from stackctl.ops.watch import owner, stopped_by_hand, with_reading
 
@@ -266,6 +266,7 @@ def _adopt(case: _Case) -> tuple[str, ...]:
         proof = verify(context, scene.facts, record.services, scene.containers, allow_unenforced=before)
     except LimitsUnenforced as error:
         return _fail(replace(case, scene=scene), f"{case.action.reason}, and {error.message}")
+    record = with_start(record, scene.containers)
     finish(context, replace(record, verified=proof, warnings=(case.action.reason,)), scene)
     return ("it is recorded as running",)
 

@@ -214,6 +214,9 @@ class SteppedStore:
         self.beat = around("beat", store.beat)
         self.copy_data = around("copy-data", store.copy_data)
         self.write_output = around("output", store.write_output)
+        self.write_spec = around("spec", store.write_spec)
+        self.write_past = around("past", store.write_past)
+        self.remove_spec = around("remove-spec", store.remove_spec)
         self.forget_task = around("forget-task", store.forget_task)
         self.tidy_tasks = around("tidy-tasks", store.tidy_tasks)
 
@@ -238,13 +241,16 @@ class SteppedStore:
         self.has_data = store.has_data
         self.data_size = store.data_size
         self.trash_left = store.trash_left
+        self.output_tail = store.output_tail
+        self.past = store.past
+        self.read_spec = store.read_spec
         self.finished_tasks = store.finished_tasks
         self.task_ids = store.task_ids
 
     @contextmanager
     def lock(self, name: str, *, command: str, wait: float = 10.0) -> Iterator[None]:
         """Hold a lock: taking it is one step, letting it go another."""
-        kind = name if name in SHARED_LOCKS else "environment"
+        kind = name if name in SHARED_LOCKS else "holder" if name.startswith("holder-") else "environment"
         points, step = self._points, self._points.count(f"lock:{kind}")
         points.reach(f"{step}:before")
         with self._lock(name, command=command, wait=wait):

@@ -24,6 +24,14 @@ def own_container(containers: Iterable[Container]) -> Container | None:
     return next((one for one in containers if one.service == TASK_SERVICE), None)
 
 
+def with_start(record: EnvironmentRecord, containers: Iterable[Container]) -> EnvironmentRecord:
+    """A task's record with the time at which its own container was started; an environment's as it is."""
+    own = own_container(containers)
+    if record.task is None or own is None:
+        return record
+    return replace(record, task=replace(record.task, started=own.started))
+
+
 def learn_outcome(context: Context, scene: Scene, record: EnvironmentRecord) -> tuple[EnvironmentRecord, str]:
     """Stop a task's own container, and keep what it says before it is removed; nothing of an environment.
 

@@ -306,6 +306,22 @@ class FileStore:
         """Forget what a task was asked to be; it may have had secrets in its variables."""
         task_files.remove_spec(self.folder(project))
 
+    def write_past(self, holder: str, tasks: Sequence[str]) -> None:
+        """Remember which tasks a holder had before it began anew.
+
+        Raises:
+            StateError: The file system refused.
+        """
+        task_files.write_past(self._home.path, holder, tasks)
+
+    def past(self, holder: str) -> frozenset[str]:
+        """The ids of tasks that a holder had before it began anew.
+
+        Raises:
+            StateError: They cannot be read.
+        """
+        return task_files.past(self._home.path, holder)
+
     # The supervisor's
 
     def write_incident(self, project: str, name: str, plain: dict[str, Any]) -> Path:

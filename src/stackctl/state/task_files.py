@@ -13,18 +13,26 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import StateError
 from stackctl.core.records import LIVE, EnvironmentRecord, UnreadableRecord
 from stackctl.core.tasks import TaskLine, read_line, task_line
 from stackctl.state import record_files
-from stackctl.state.atomic import write_atomic
-from stackctl.state.failures import refused
+from stackctl.state.atomic import read_regular, write_atomic
+from stackctl.state.failures import check_file_name, refused
+from stackctl.state.folders import make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 INDEX = "finished.jsonl"
 LOCK = "lock"
+SPEC = "spec.json"
+HOLDERS = "holders"
 LATE = 60.0
 """Seconds for which a task that has ended counts as live: what a killed command asked for may appear late."""
+_MOST = 4 << 20
 _ID = re.compile(r"[0-9a-f]{12}")
 _MARK = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -135,3 +143,52 @@ def rewrite_index(tasks: Path) -> None:
     lines = {line.id: line for line in _read_index(tasks / INDEX) if line.id in there}
     text = "".join(f"{json.dumps(line.plain(), separators=(',', ':'))}\n" for line in lines.values())
     write_atomic(tasks / INDEX, text.encode())
+
+
+def write_spec(folder: Path, plain: Mapping[str, Any]) -> None:
+    """Keep what a task was asked to be; see `FileStore.write_spec`."""
+    write_atomic(folder / SPEC, json.dumps(plain).encode())
+
+
+def read_spec(folder: Path) -> Any:
+    """What a task was asked to be; see `FileStore.read_spec`."""
+    data = read_regular(folder / SPEC, _MOST)
+    if data is None:
+        return None
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise StateError(f"`{folder / SPEC}` cannot be read: it is no JSON") from None
+
+
+def remove_spec(folder: Path) -> None:
+    """Forget what a task was asked to be."""
+    with refused("remove", folder / SPEC):
+        (folder / SPEC).unlink(missing_ok=True)
+
+
+def tail(path: Path, size: int) -> bytes:
+    """The last bytes of a file; empty where there is none, or it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            return file.read(size)
+    except OSError:
+        return b""
+
+
+def write_past(home: Path, holder: str, tasks: Sequence[str]) -> None:
+    """Remember which tasks a holder had; see `FileStore.write_past`."""
+    make_folder(home / HOLDERS)
+    name = check_file_name(f"{holder}.json", "holder")
+    write_atomic(home / HOLDERS / name, json.dumps(list(tasks)).encode())
+
+
+def past(home: Path, holder: str) -> frozenset[str]:
+    """Which tasks a holder had; see `FileStore.past`."""
+    path = home / HOLDERS / check_file_name(f"{holder}.json", "holder")
+    data = read_regular(path, 16 * _MOST)
+    try:
+        return frozenset(map(str, json.loads(data))) if data else frozenset()
+    except (ValueError, TypeError, RecursionError):
+        raise StateError(f"`{path}` cannot be read: it is no list of tasks") from None

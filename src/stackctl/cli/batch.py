@@ -1,0 +1,254 @@
+"""`batch`: many tasks from a file, so many at a time, each done once however often we are killed."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from stackctl.cli.command import command
+from stackctl.cli.values import limit_layer
+from stackctl.core.batch_results import INTERRUPTED
+from stackctl.core.errors import Problem, StackctlError, UsageError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from stackctl.cli.batch_progress import Shown
+    from stackctl.cli.session import Session
+    from stackctl.core.batchfile import BatchTask
+    from stackctl.core.limits import Layer
+    from stackctl.core.tasks import Mount, TaskSpec
+    from stackctl.ops.batching import Batch
+    from stackctl.ops.context import Context
+    from stackctl.ops.scheduling import Scheduler
+
+TICK = 0.1
+"""Seconds between two looks at how a batch stands."""
+WATCH = 60.0
+"""Seconds between two looks whether a supervisor is there."""
+AT_ONCE = 10.0
+"""Seconds for the tasks of a batch that was interrupted twice to be gone."""
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+Found = TypeVar("Found")
+
+
+@command("batch")
+@click.argument("file", metavar="FILE")
+@click.option("-j", "--jobs", type=click.IntRange(1, 1000), metavar="N", help="Run at most N at a time.")
+@click.option("--resume", is_flag=True, help="Go on with what is not finished.")
+@click.option("--fail-fast", is_flag=True, help="After the first failure start nothing, end what runs.")
+@click.option("--out", metavar="FILE", help="Write the results there (else to FILE.results.jsonl).")
+@click.option("--budget", metavar="memory=SIZE,cpus=N", help="What all may use at once (else the host).")
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Set a limit for every task.")
+@click.option("--lifetime", metavar="TIME", help="End a task after so long (12h unless set).")
+def batch_command(
+    session: Session,
+    file: str,
+    jobs: int | None,
+    resume: bool,
+    fail_fast: bool,
+    out: str | None,
+    budget: str | None,
+    limits: Sequence[str],
+    lifetime: str | None,
+) -> int:
+    """Run the tasks of FILE, JSON lines or YAML (`-`: JSON lines from standard input), within a budget.
+
+    Each task that has ended has one line in the results. Killed at any moment, the same command with --resume
+    goes on, and each task is done once. 1 if a task failed, was killed, expired or was lost.
+    """
+    from stackctl.cli.batch_progress import shown
+    from stackctl.core.admission import host_budget, parse_budget
+    from stackctl.ops.batching import Batch, holder_of
+    from stackctl.ops.scheduling import Scheduler
+    from stackctl.state.results import Results
+
+    path = _results_path(file, out)
+    facts = session.engine.facts()
+    whole = host_budget(facts.memory, facts.cpus, jobs or max(1, facts.cpus))
+    tasks = _read_tasks(file, limit_layer(limits, lifetime))
+    from stackctl.cli.running import kitchen
+
+    results = Results(path)
+    progress = shown(session.output, len(tasks))
+    batch = Batch(context=session.context, results=results, fail_fast=fail_fast, told=progress.ended)
+    scheduler = Scheduler(
+        contexts=_contexts(session),
+        kitchen=kitchen(session),
+        budget=parse_budget(budget, whole) if budget else whole,
+        holder=holder_of(path),
+        command=session.command("batch", file),
+        on_end=batch.ended,
+    )
+    with scheduler.open():
+        prepared = _checked(tasks, lambda task: scheduler.prepare(task.spec, task.key))
+        with results, progress, _Signals().caught() as signals:
+            _watch(session)
+            batch.begin(scheduler, prepared, resume=resume)
+            progress.standing(batch.summary()["counts"])
+            _stay(session, scheduler, signals, progress)
+    return _tell(session, batch, signals)
+
+
+def _results_path(file: str, out: str | None) -> Path:
+    if out is None and file == "-":
+        raise UsageError("tasks from standard input need --out FILE", hint="there is no file to write beside")
+    path = Path(out if out is not None else f"{file}.results.jsonl")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder `{path.parent}` for the results", hint="make it first")
+    return path.resolve()
+
+
+def _read_tasks(file: str, limits: Layer) -> list[BatchTask]:
+    """The tasks of a file, their mounts looked up relative to it.
+
+    Raises:
+        StackFileError: With every problem.
+    """
+    from stackctl.core.batchfile import form_of, parse_batch
+    from stackctl.ops.finding import read_text
+
+    base = Path.cwd() if file == "-" else Path(file).resolve().parent
+    content = sys.stdin.read() if file == "-" else read_text(Path(file))
+    source = "standard input" if file == "-" else file
+    tasks = parse_batch(content, source=source, form=form_of(file), limits=limits)
+    return _checked(tasks, lambda task: replace(task, spec=_with_mounts(task.spec, base)))
+
+
+def _with_mounts(spec: TaskSpec, base: Path) -> TaskSpec:
+    from stackctl.ops.task_asking import absolute_mount
+
+    def looked_up(mount: Mount) -> Mount:
+        source = base / Path(mount.source).expanduser()
+        absolute_mount(f"{source}:{mount.target}", "the mount")
+        return replace(mount, source=str(source.resolve()))
+
+    return replace(spec, mounts=tuple(map(looked_up, spec.mounts)))
+
+
+def _checked(tasks: Sequence[BatchTask], work: Callable[[BatchTask], Found]) -> list[Found]:
+    """What comes of each task.
+
+    Raises:
+        StackFileError: With every problem of every task.
+    """
+    from stackctl.core.errors import PolicyError
+    from stackctl.core.syntax import refusal
+
+    problems: list[Problem] = []
+    code = 0
+
+    def tried(task: BatchTask) -> Found | None:
+        nonlocal code
+        try:
+            return work(task)
+        except (UsageError, PolicyError) as error:
+            problems.extend(_located(task, error))
+            code = max(code, error.exit_code)
+            return None
+
+    found = [one for task in tasks if (one := tried(task)) is not None]
+    if problems:
+        refused = refusal(problems[0].source, tuple(problems))
+        refused.exit_code = code
+        raise refused
+    return found
+
+
+def _located(task: BatchTask, error: StackctlError) -> list[Problem]:
+    """What is wrong with one task, each problem with its place in the file."""
+    source = task.spec.source.removesuffix(f":{task.line}")
+    inner = error.problems or (Problem(message=error.message, hint=error.hint),)
+    return [
+        Problem(
+            path=task.path,
+            message=": ".join(filter(None, (one.path, one.message.removeprefix(f"{task.spec.source}: ")))),
+            hint=one.hint,
+            source=source,
+            line=task.line,
+        )
+        for one in inner
+    ]
+
+
+def _contexts(session: Session) -> Callable[[], Context]:
+    """Makes contexts for threads; all that is made only once is made here."""
+    from stackctl.ops.context import Silence
+
+    whole = replace(session.context, progress=Silence())
+    return lambda: replace(whole, engine=session.engine_at(""))
+
+
+def _watch(session: Session) -> None:
+    from stackctl.cli.watchman import ensure
+
+    ensure(session)
+
+
+class _Signals:
+    """How often somebody asked us to end."""
+
+    def __init__(self) -> None:
+        self.heard, self.number = 0, 0
+
+    @contextmanager
+    def caught(self) -> Iterator[_Signals]:
+        before = {
+            number: signal.signal(number, self._hear)
+            for number in _ENDS
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.heard += 1
+        self.number = number
+
+
+def _stay(session: Session, scheduler: Scheduler, signals: _Signals, progress: Shown) -> None:
+    """Stay until every task has ended, or those that run are gone after Ctrl-C: twice means at once."""
+    heeded, watched, until = 0, session.clock.now().boottime, float("inf")
+    while not scheduler.wait(TICK):
+        now = session.clock.now().boottime
+        progress.running(scheduler.counts)
+        if signals.heard > heeded:
+            heeded = signals.heard
+            if heeded == 1:
+                session.output.note("no new task is started, and those that run are ended; again: at once")
+                scheduler.stop(INTERRUPTED)
+            else:
+                scheduler.kill()
+                until = min(until, now + AT_ONCE)
+        if now >= until:
+            session.output.warn("not every task is gone yet; the supervisor ends what is left")
+            return
+        if now - watched >= WATCH:
+            watched = now
+            _watch(session)
+
+
+def _tell(session: Session, batch: Batch, signals: _Signals) -> int:
+    summary = batch.summary()
+    parts = [f"{count} {phase}" for phase, count in summary["counts"].items() if count]
+    parts += [f"{summary[name]} {words}" for name, words in _REST if summary[name]]
+    session.output.result(summary, ok=summary["ok"])
+    session.output.note(f"{summary['tasks']} tasks: {', '.join(parts)}; results in {summary['results']}")
+    if summary["interrupted"] or summary["not_started"]:
+        session.output.note("--resume goes on with what is not finished")
+    if signals.number:
+        return 128 + signals.number
+    return 0 if summary["ok"] else 1
+
+
+_REST = (("interrupted", "interrupted"), ("not_started", "not started"))

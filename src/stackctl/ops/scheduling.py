@@ -1,0 +1,545 @@
+"""Many tasks, so many at a time within a budget; they outlive the process, and are found again by records."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from threading import Condition, Thread
+from typing import TYPE_CHECKING, Literal
+
+from stackctl.core.admission import Budget, Demand, admit, demand_of, misfit
+from stackctl.core.batch_results import never_began
+from stackctl.core.errors import Busy, StackctlError, StateError, TimedOut, UsageError
+from stackctl.core.names import task_project
+from stackctl.core.records import LIVE, TASK_SERVICE
+from stackctl.core.spec_files import spec_from_plain, spec_to_plain
+from stackctl.core.tasks import task_line
+from stackctl.ops.adopting_tasks import IN_FLIGHT, bring_to_rest
+from stackctl.ops.recording import deadline
+from stackctl.ops.task_ending import end_task
+from stackctl.ops.task_preparing import prepare_task
+from stackctl.ops.task_starting import Started, StartOptions, new_task_id, pending_record
+from stackctl.ops.task_working import Bell, HandedOver, attend, begin, give_up, go_on
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import EngineFacts
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.tasks import TaskLine, TaskSpec
+    from stackctl.ops.context import Context
+    from stackctl.ops.task_preparing import Kitchen, PreparedTask
+
+QUEUE_SECONDS = 30 * 86400.0
+"""How long a task may wait to be started; its own lifetime begins when it is."""
+LEAVING = 5.0
+"""Seconds for threads to leave their tasks when the block ends; they are daemons and end with the process."""
+State = Literal["waiting", "starting", "running", "ended"]
+
+
+def _future() -> Future[EnvironmentRecord]:
+    found: Future[EnvironmentRecord] = Future()
+    found.set_running_or_notify_cancel()  # it is not the future through which a task is cancelled
+    return found
+
+
+@dataclass(eq=False, kw_only=True)
+class Ticket:
+    """A task that was submitted.
+
+    Args:
+        key: What tells it from the others of its holder.
+        id: The task's id.
+        demand: What it counts for while it runs.
+        state: As the scheduler sees it.
+        record: Its record once there is one.
+        future: Its record when it has ended; `CancelledError` where it was dropped or handed over, another
+            error where the scheduler failed.
+    """
+
+    key: str
+    id: str
+    demand: Demand
+    prepared: PreparedTask | None = None
+    state: State = "waiting"
+    record: EnvironmentRecord | None = None
+    future: Future[EnvironmentRecord] = field(default_factory=_future)
+    cancelled: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What was found of a holder's tasks.
+
+    Args:
+        running: Those that run, attended again.
+        waiting: Those that were kept while they waited, in line again.
+        ended: Those that have ended, the oldest first.
+    """
+
+    running: tuple[Ticket, ...] = ()
+    waiting: tuple[Ticket, ...] = ()
+    ended: tuple[TaskLine, ...] = ()
+
+
+class Scheduler:
+    """Runs tasks within a budget, strictly in the order in which they were submitted.
+
+    Each task that runs has a thread of this process, which starts it, stays with it and writes down how it
+    ended. When the process is gone the tasks run on, bounded and watched by the supervisor, and a scheduler
+    of the same holder finds them with `recover`.
+
+    Args:
+        contexts: Makes a context whose engine belongs to one thread at a time.
+        kitchen: What tasks are prepared with; sidecars of own templates are best rendered before `open`.
+        budget: What all may use together, and how many run at once.
+        holder: Whose tasks these are; one process at a time is a holder.
+        command: What holds locks, for messages.
+        on_end: Called in a task's thread with its record when it has ended, before its place is given to
+            another; what it raises ends the scheduler.
+        options: How tasks are started; never tied, since they belong to the holder.
+    """
+
+    def __init__(
+        self,
+        *,
+        contexts: Callable[[], Context],
+        kitchen: Kitchen,
+        budget: Budget,
+        holder: str,
+        command: str,
+        on_end: Callable[[EnvironmentRecord], None] | None = None,
+        options: StartOptions | None = None,
+    ) -> None:
+        self._contexts, self._kitchen, self._budget = contexts, kitchen, budget
+        self.holder, self._command = holder, command
+        self._on_end = on_end
+        self._options = replace(options or StartOptions(), command=command, tied=False)
+        self._changed = Condition()
+        self._waiting: deque[Ticket] = deque()
+        self._tickets: dict[str, Ticket] = {}
+        self._active: set[Ticket] = set()
+        self._count = 0
+        self._threads: set[Thread] = set()
+        self._spare: list[Context] = []
+        self._bell = Bell()
+        self._stopped = False
+        self._failure: BaseException | None = None
+        self._held = ExitStack()
+        self._facts: EngineFacts | None = None
+
+    # Beginning and end
+
+    @contextmanager
+    def open(self) -> Iterator[Scheduler]:
+        """Be the holder, until the end of the block or until it is handed over; what runs then runs on.
+
+        Raises:
+            Busy: Another process is.
+            EngineUnavailable, TimedOut: The engine cannot be asked.
+        """
+        context = self._borrow()
+        self._facts = context.engine.facts()
+        self._take(context)
+        self._give_back(context)
+        try:
+            yield self
+        finally:
+            self._release()
+
+    def _take(self, context: Context) -> None:
+        name = f"holder-{self.holder}"
+        try:
+            self._held.enter_context(context.store.lock(name, command=self._command, wait=0.5))
+        except Busy as error:
+            raise Busy(
+                f"`{self.holder}` is at work in another process: {error.message.partition(': ')[2]}",
+                hint="wait for it to end, or end it: what it runs is found again afterwards",
+            ) from None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until nothing waits and nothing runs, or so many seconds; whether that is so.
+
+        Raises:
+            StackctlError: The scheduler failed: nothing starts any more, what runs goes on.
+        """
+        with self._changed:
+            done = self._changed.wait_for(self._is_done, timeout)
+        if done and self._failure is not None:
+            raise self._failure
+        return done
+
+    def hand_over(self, timeout: float = 300.0) -> None:
+        """Stop being the holder at once and end nothing: a scheduler of the same holder goes on.
+
+        What waits durably is started by that one; other tickets that wait are dropped. A task that is just
+        being started is waited for, so that the next holder finds it running.
+
+        Raises:
+            TimedOut: One is still being started.
+        """
+        if not self._leave(timeout):
+            raise TimedOut("a task is still being started, so it cannot be handed over", hint="try again")
+        self._held.close()
+
+    def _leave(self, timeout: float) -> bool:
+        """Let every thread leave its task; whether all have."""
+        with self._changed:
+            self._stopped = True
+            self._drop_waiting()
+            self._bell.ring()
+            return self._changed.wait_for(lambda: not self._threads, timeout)
+
+    def _release(self) -> None:
+        left = self._leave(LEAVING)
+        with self._changed:
+            spare, self._spare = self._spare, []
+        for context in spare:
+            context.engine.close()
+        self._held.close()
+        if left:
+            self._bell.close()
+
+    def _is_done(self) -> bool:
+        stopped = self._stopped or self._failure is not None
+        return not self._threads and (stopped or not self._waiting)
+
+    # Submitting
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many wait, are being started, run, and have ended."""
+        with self._changed:
+            running = sum(one.state == "running" for one in self._active)
+            starting = len(self._active) - running
+            waiting = len(self._waiting)
+            return {"waiting": waiting, "starting": starting, "running": running, "ended": self._count}
+
+    def prepare(self, spec: TaskSpec, key: str, task: str = "") -> PreparedTask:
+        """Check a task as far as that can be done without starting it.
+
+        Raises:
+            UsageError: Something of it is wrong, or it never fits into the budget.
+            PolicyError: It asks for what policy refuses.
+        """
+        if not task:
+            context = self._borrow()
+            task = new_task_id(context)
+            self._give_back(context)
+        prepared = prepare_task(task, replace(spec, holder=self.holder, key=key), self._kitchen)
+        message, hint = misfit(key, self._demand(prepared), self._budget)
+        if message:
+            raise UsageError(message, hint=hint)
+        return prepared
+
+    def submit(self, spec: TaskSpec, key: str, *, durable: bool = False) -> Ticket:
+        """Put a task in line; any thread may.
+
+        Args:
+            durable: It is kept on disk while it waits, so that a later scheduler of this holder starts it.
+
+        Raises:
+            UsageError, PolicyError: As `prepare`; or the key is taken, or the scheduler was closed.
+            StateError: It cannot be kept.
+        """
+        return self.enqueue(self.prepare(spec, key), durable=durable)
+
+    def enqueue(self, prepared: PreparedTask, *, durable: bool = False) -> Ticket:
+        """Put a task in line that `prepare` has made; raises as `submit`."""
+        ticket = Ticket(
+            key=prepared.spec.key, id=prepared.id, demand=self._demand(prepared), prepared=prepared
+        )
+        with self._changed:
+            if self._stopped:
+                raise UsageError(f"`{self.holder}` takes no more tasks", hint="it was closed")
+            self._enter(ticket)
+        if durable:
+            self._keep(ticket, prepared)
+        with self._changed:
+            self._waiting.append(ticket)
+            if self._stopped:
+                self._drop_waiting()
+            self._fill()
+        return ticket
+
+    def _enter(self, ticket: Ticket) -> None:
+        if ticket.key in self._tickets:
+            raise UsageError(
+                f"a task with the key `{ticket.key}` has not ended", hint="give each its own key"
+            )
+        self._tickets[ticket.key] = ticket
+
+    def _keep(self, ticket: Ticket, prepared: PreparedTask) -> None:
+        context = self._borrow()
+        try:
+            with context.store.lock(prepared.project, command=self._command, wait=10.0):
+                context.store.write_spec(prepared.project, spec_to_plain(prepared.spec))
+                record = pending_record(context, prepared, self._options, self._known_facts())
+                record = replace(record, deadline=deadline(context, QUEUE_SECONDS))
+                context.store.write(record)
+                ticket.record = record
+        except BaseException:
+            with self._changed:
+                del self._tickets[ticket.key]
+            raise
+        finally:
+            self._give_back(context)
+
+    def _demand(self, prepared: PreparedTask) -> Demand:
+        return demand_of(prepared.prepared.bounded.services, self._known_facts().cpus)
+
+    def _known_facts(self) -> EngineFacts:
+        if self._facts is None:
+            raise RuntimeError("the scheduler is not open")
+        return self._facts
+
+    # Cancelling
+
+    def cancel(self, key: str, reason: str = "by hand") -> bool:
+        """End one task, whatever it is at; whether there was one that had not ended.
+
+        It returns at once; the ticket's future says when it has ended.
+        """
+        with self._changed:
+            ticket = self._tickets.get(key)
+            if ticket is None:
+                return False
+            if ticket.state == "waiting":
+                self._waiting.remove(ticket)
+                self._activate(ticket, "starting")
+                self._run(self._abandon, ticket, reason)
+            else:
+                self._end(ticket, reason)
+            return True
+
+    def stop(self, reason: str) -> None:
+        """Start nothing any more, and end what runs; what waits is dropped, without a trace unless durable."""
+        with self._changed:
+            self._stopped = True
+            self._drop_waiting()
+            for ticket in self._active:
+                self._end(ticket, reason)
+            self._changed.notify_all()
+
+    def kill(self) -> None:
+        """Do not wait for tasks that are being ended: KILL to what runs."""
+        with self._changed:
+            running = [one.record for one in self._active if one.state == "running" and one.record]
+        context = self._contexts()
+        with suppress(StackctlError):
+            context.engine.kill(
+                [one for record in running for one in record.containers.get(TASK_SERVICE, ())]
+            )
+        context.engine.close()
+
+    def _drop_waiting(self) -> None:
+        while self._waiting:
+            ticket = self._waiting.popleft()
+            ticket.state = "ended"
+            self._tickets.pop(ticket.key, None)
+            _drop(ticket)
+
+    def _end(self, ticket: Ticket, reason: str) -> None:
+        if ticket.cancelled:
+            return
+        ticket.cancelled = reason
+        if ticket.state == "running":  # one that is being started is ended by its own thread
+            self._run(self._end_beside, ticket, reason)
+
+    def _end_beside(self, context: Context, ticket: Ticket, reason: str) -> None:
+        with suppress(Busy):  # somebody else is ending it
+            end_task(context, task_project(ticket.id), "cancelled", reason, command=self._command)
+
+    def _abandon(self, context: Context, ticket: Ticket, reason: str) -> None:
+        if ticket.prepared is not None:
+            record = give_up(
+                context, ticket.prepared, self._options, self._known_facts(), "cancelled", reason
+            )
+            self._ended(ticket, record)
+
+    # Running
+
+    def _fill(self) -> None:
+        """Start what may start now; under the lock."""
+        if self._stopped or self._failure is not None:
+            return
+        used = [one.demand for one in self._active]
+        first = [one.demand for one in islice(self._waiting, self._budget.tasks)]
+        for _ in range(admit(first, used, self._budget)):
+            ticket = self._waiting.popleft()
+            self._activate(ticket, "starting")
+            self._run(self._start, ticket)
+
+    def _activate(self, ticket: Ticket, state: State) -> None:
+        ticket.state = state
+        self._active.add(ticket)
+
+    def _run(self, work: Callable[..., None], ticket: Ticket, *more: str) -> None:
+        """Do something for a ticket in a thread with a context of its own; under the lock."""
+
+        def whole() -> None:
+            try:
+                context = self._borrow()
+                try:
+                    work(context, ticket, *more)
+                finally:
+                    self._give_back(context)
+            except HandedOver:
+                _drop(ticket)
+            except BaseException as error:  # raised by `wait`, in the caller's thread
+                self._fail(ticket, error)
+            finally:
+                with self._changed:
+                    self._threads.discard(thread)
+                    self._changed.notify_all()
+
+        thread = Thread(target=whole, name=f"task-{ticket.id}", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _start(self, context: Context, ticket: Ticket) -> None:
+        prepared = ticket.prepared
+        if prepared is None:
+            raise RuntimeError("a ticket that waits has a prepared task")
+        if ticket.cancelled:
+            return self._abandon(context, ticket, ticket.cancelled)
+
+        def announced(record: EnvironmentRecord) -> None:
+            ticket.record = record
+
+        started = begin(context, prepared, self._options, self._known_facts(), announced)
+        ticket.prepared = None  # thousands of documents need not be kept
+        context.store.remove_spec(prepared.project)
+        if not isinstance(started, Started):
+            return self._ended(ticket, started)
+        self._attend(context, ticket, started)
+        return None
+
+    def _attend(self, context: Context, ticket: Ticket, started: Started) -> None:
+        with self._changed:
+            ticket.state, ticket.record = "running", started.record
+            reason = ticket.cancelled
+        if reason:
+            started.exit.close()
+            record = end_task(context, started.record.project, "cancelled", reason, command=self._command)
+        else:
+            record = attend(context, started, self._command, self._bell)
+        self._ended(ticket, record)
+
+    def _go_on(self, context: Context, ticket: Ticket) -> None:
+        if ticket.record is not None:
+            self._ended(ticket, go_on(context, ticket.record, self._command, self._bell))
+
+    def _ended(self, ticket: Ticket, record: EnvironmentRecord) -> None:
+        ticket.record = record
+        if self._on_end is not None:
+            self._on_end(record)
+        with self._changed:
+            ticket.state = "ended"
+            self._count += 1
+            self._active.discard(ticket)
+            self._tickets.pop(ticket.key, None)
+            self._fill()
+            self._changed.notify_all()
+        ticket.future.set_result(record)
+
+    def _fail(self, ticket: Ticket, error: BaseException) -> None:
+        with self._changed:
+            self._failure = self._failure or error
+            self._bell.ring()
+            self._changed.notify_all()
+        if not ticket.future.done():
+            ticket.future.set_exception(error)
+
+    def _borrow(self) -> Context:
+        with self._changed:
+            if self._spare:
+                return self._spare.pop()
+        return self._contexts()
+
+    def _give_back(self, context: Context) -> None:
+        with self._changed:
+            self._spare.append(context)
+
+    # Recovery
+
+    def recover(self, but: Collection[str] = ()) -> Recovery:
+        """Find every task of this holder that an earlier process left, in whatever state.
+
+        Those that run are attended again, whatever the budget says; those that were cut short while they
+        were started or ended are brought to rest. Nothing that was started is ever started again.
+
+        Args:
+            but: Ids of tasks that have ended and are not asked for.
+
+        Raises:
+            StackctlError: One of them cannot be dealt with.
+        """
+        context = self._borrow()
+        try:
+            records = self._records(context)
+            lines = [task_line(record) for record in records if record.phase not in LIVE]
+            seen = {record.project for record in records}
+            old = context.store.finished_tasks()
+            lines += [one for one in old if one.holder == self.holder and task_project(one.id) not in seen]
+            lines = [one for one in lines if one.id not in but]
+            running = [self._rejoin(record) for record in records if record.phase == "running"]
+            again = [record.project for record in records if record.phase == "pending"]
+            again += [task_project(line.id) for line in lines if never_began(line)]
+            waiting = [one for project in again if (one := self._requeue(context, project)) is not None]
+        finally:
+            self._give_back(context)
+        ended = sorted(lines, key=lambda line: (line.created, line.id))
+        return Recovery(running=tuple(running), waiting=tuple(waiting), ended=tuple(ended))
+
+    def _records(self, context: Context) -> list[EnvironmentRecord]:
+        """The records of this holder's recent tasks, at rest: waiting, running or ended."""
+        found = [one for one in context.store.records() if one.task and one.task.holder == self.holder]
+        if any(record.phase == "starting" for record in found):
+            context.clock.sleep(IN_FLIGHT)
+        settled = [self._at_rest(context, record) for record in found]
+        return sorted(settled, key=lambda record: (record.created, record.project))
+
+    def _at_rest(self, context: Context, record: EnvironmentRecord) -> EnvironmentRecord:
+        if record.phase not in ("starting", "stopping"):
+            return record
+        return bring_to_rest(context, record.project, command=self._command)
+
+    def _rejoin(self, record: EnvironmentRecord) -> Ticket:
+        task = record.task
+        if task is None:
+            raise RuntimeError(f"{record.project} is no task")
+        demand = demand_of(record.services, self._known_facts().cpus)
+        ticket = Ticket(key=task.key, id=task.id, demand=demand, record=record)
+        with self._changed:
+            self._enter(ticket)
+            self._activate(ticket, "running")
+            self._run(self._go_on, ticket)
+        return ticket
+
+    def _requeue(self, context: Context, project: str) -> Ticket | None:
+        """Put a task in line again that was kept while it waited; None for one that was not kept."""
+        raw = context.store.read_spec(project)
+        record = context.store.read(project)
+        if raw is None or record is None or record.task is None:
+            return None
+        try:
+            spec = spec_from_plain(raw)
+        except ValueError as error:
+            raise StateError(f"`{context.store.folder(project)}/spec.json`: {error}") from None
+        if spec.key in self._tickets:  # it was put in line again by one that was killed
+            context.store.remove_spec(project)
+            return None
+        if record.phase != "pending":
+            ticket = self.submit(spec, spec.key, durable=True)
+            context.store.remove_spec(project)
+            return ticket
+        prepared = self.prepare(spec, spec.key, record.task.id)
+        return self.enqueue(prepared)
+
+
+def _drop(ticket: Ticket) -> None:
+    if not ticket.future.done():
+        ticket.future.set_exception(CancelledError())
