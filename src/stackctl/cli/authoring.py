@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def _complete_template(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[Any]]:
-    from stackctl.cli.completion import complete_stack_templates
+    from stackctl.cli.candidates import complete_stack_templates
 
     return complete_stack_templates(ctx, param, incomplete)
 

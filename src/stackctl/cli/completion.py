@@ -7,26 +7,24 @@ module is loaded only where its options are asked for. Whatever goes wrong, the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
 
+from stackctl.cli.candidates import REPEATING, SHELLS, WORDS, Typed
 from stackctl.cli.command import command
 from stackctl.cli.main import COMMANDS, stackctl
 from stackctl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
-    from stackctl.core.records import EnvironmentRecord
 
 PROGRAM = "stackctl"
 VARIABLE = "_STACKCTL_COMPLETE"
-SHELLS = ("bash", "zsh", "fish")
 
 _BASH = """\
 %(complete_func)s() {
@@ -92,30 +90,6 @@ def _completer(shell: str, output: object) -> ShellComplete:
     return kind(stackctl, {"obj": output}, PROGRAM, VARIABLE)
 
 
-@dataclass(slots=True)
-class Typed:
-    """What stands on the command line before the word to complete.
-
-    Args:
-        words: The command and its arguments, options left out.
-        options: Option as typed -> its value.
-        pending: The option whose value is to be completed, empty for none.
-        ended: True behind a `--`.
-    """
-
-    words: list[str] = field(default_factory=list)
-    options: dict[str, str] = field(default_factory=dict)
-    pending: str = ""
-    ended: bool = False
-
-    @property
-    def home(self) -> Path:
-        """The state directory that is meant."""
-        from stackctl.state.home import home_path
-
-        return home_path(self.options.get("--home"), os.environ)
-
-
 def read_words(words: Sequence[str]) -> Typed:
     """Tell arguments from options and their values."""
     typed = Typed()
@@ -170,132 +144,3 @@ def candidates(typed: Typed) -> Iterable[CompletionItem[Any]]:
     if len(given) < len(sources):
         return sources[len(given)](typed)
     return sources[-1](typed) if sources and name in REPEATING else ()
-
-
-def complete_stacks(typed: Typed) -> Iterable[CompletionItem[Any]]:
-    """Names of the stacks that can be found from here."""
-    from stackctl.ops.finding import stack_files
-
-    return [CompletionItem(name, help=str(path)) for name, path in stack_files(_places(typed)).items()]
-
-
-def complete_templates(typed: Typed) -> Iterable[CompletionItem[Any]]:
-    """Names of the templates that can be found from here."""
-    from stackctl.ops.finding import template_names
-
-    return [CompletionItem(name, help=str(path)) for name, path in template_names(_places(typed)).items()]
-
-
-def complete_stack_templates(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem[Any]]:
-    """Templates that a stack can be made from, for options that name one."""
-    names: list[CompletionItem[Any]] = []
-    with suppress(Exception):
-        found = complete_templates(Typed())
-        names += (one for one in found if "/" not in one.value and one.value.startswith(incomplete))
-    return names
-
-
-def complete_environments(typed: Typed) -> Iterable[CompletionItem[Any]]:
-    """Environments: by the stack's name where that means it here, by project elsewhere."""
-    return [
-        CompletionItem(_called(record, typed), help=f"{record.phase}, of {record.root}")
-        for record in _records(typed)
-    ]
-
-
-def complete_services(typed: Typed) -> Iterable[CompletionItem[Any]]:
-    """Services of the environment that was named, those left out that were named already."""
-    instance = typed.options.get("--instance", "")
-    for record in _records(typed):
-        if typed.words[1] == record.project or (
-            typed.words[1] == record.stack and record.instance == instance and _is_here(record, typed)
-        ):
-            return [CompletionItem(name) for name in record.services if name not in typed.words[2:]]
-    return ()
-
-
-def complete_shells(typed: Typed) -> Iterable[CompletionItem[Any]]:
-    """The shells that there are scripts for."""
-    return [CompletionItem(name) for name in SHELLS]
-
-
-def complete_service_actions(typed: Typed) -> Iterable[CompletionItem[Any]]:
-    """What can be done with the supervisor's service."""
-    from stackctl.cli.service import ACTIONS
-
-    return [CompletionItem(action) for action in ACTIONS]
-
-
-def _records(typed: Typed) -> tuple[EnvironmentRecord, ...]:
-    from stackctl.state.home import Home
-    from stackctl.state.record_files import environment_folders, survey
-
-    return survey(environment_folders(Home(typed.home).environments)).records
-
-
-def _called(record: EnvironmentRecord, typed: Typed) -> str:
-    instance = typed.options.get("--instance", "")
-    here = record.instance == instance and _is_here(record, typed)
-    return record.stack if here else record.project
-
-
-def _is_here(record: EnvironmentRecord, typed: Typed) -> bool:
-    from stackctl.ops.finding import checkout_folders
-
-    roots = {str(path) for path in checkout_folders(Path.cwd())} | {str(typed.home.resolve())}
-    return record.root in roots
-
-
-def _places(typed: Typed) -> Any:
-    import stackctl as package
-    from stackctl.ops.finding import Places, checkout_folders, shipped_folder
-    from stackctl.state.home import config_folder
-
-    return Places(
-        checkout=checkout_folders(Path.cwd()),
-        configured=config_folder(),
-        shipped=shipped_folder(Path(package.__file__).parent),
-        home=typed.home,
-    )
-
-
-Source = Callable[[Typed], "Iterable[CompletionItem[Any]]"]
-WORDS: Mapping[str, tuple[Source, ...]] = {
-    "up": (complete_stacks,),
-    "down": (complete_environments,),
-    "restart": (complete_environments, complete_services),
-    "with": (complete_stacks,),
-    "batch": (),
-    "extend": (complete_environments,),
-    "move": (complete_stacks,),
-    "purge": (complete_environments,),
-    "status": (complete_environments,),
-    "ps": (complete_environments,),
-    "list": (),
-    "logs": (complete_environments, complete_services),
-    "exec": (complete_environments, complete_services),
-    "shell": (complete_environments, complete_services),
-    "url": (complete_environments, complete_services),
-    "env": (complete_environments,),
-    "render": (complete_stacks,),
-    "diff": (complete_stacks,),
-    "lint": (complete_stacks,),
-    "limits": (complete_stacks,),
-    "templates": (complete_templates,),
-    "new": (),
-    "init": (),
-    "supervise": (),
-    "reap": (),
-    "adopt": (),
-    "incidents": (complete_environments,),
-    "why": (complete_environments,),
-    "guard": (),
-    "doctor": (),
-    "service": (complete_service_actions,),
-    "completion": (complete_shells,),
-}
-"""Command -> where the words of its arguments come from, by position."""
-REPEATING = frozenset({"restart", "logs"})
-"""Commands whose last argument may stand many times."""
