@@ -121,8 +121,7 @@ def misfit(task: str, demand: Demand, budget: Budget) -> tuple[str, str]:
     if budget.holds(demand):
         return "", ""
     least = f"memory={format_size(demand.memory)},cpus={demand.nano_cpus / _NANO:g}"
-    message = (
-        f"task `{shorten(task)}` may use {demand.words}, and the budget is {budget.words}: it never fits"
-    )
+    name = shorten(task)
+    message = f"task `{name}` may use {demand.words}, and the budget is {budget.words}: it never fits"
     lower = "lower its limits (`limits: {memory: 512m}`, or `--limit memory=512m` for all)"
     return message, f"{lower}, or raise the budget (`--budget {least}`)"

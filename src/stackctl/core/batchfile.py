@@ -187,8 +187,9 @@ def _value(raw: Any) -> str:
     return shown
 
 
-def _mounts(raw: Any) -> tuple[Mount, ...]:
-    return tuple(parse_mount(word, {}) for word in words(raw))
+def _mounts(sheet: Fields) -> tuple[Mount, ...]:
+    nothing: tuple[Mount, ...] = ()
+    return sheet.read("mounts", lambda raw: tuple(parse_mount(word, {}) for word in words(raw)), nothing)
 
 
 def _sidecars(sheet: Fields) -> Mapping[str, SidecarSpec]:
@@ -211,7 +212,7 @@ _READ: tuple[tuple[str, str, Callable[[Fields], Any]], ...] = (
     ("image", "image", lambda sheet: sheet.read("image", image, "")),
     ("command", "command", _command),
     ("env", "environment", _environment),
-    ("mounts", "mounts", lambda sheet: sheet.read("mounts", _mounts, ())),
+    ("mounts", "mounts", _mounts),
     ("workdir", "workdir", lambda sheet: sheet.read("workdir", container_path, "")),
     ("user", "user", lambda sheet: sheet.read("user", _user, "")),
     ("network", "network", lambda sheet: sheet.text("network")),

@@ -315,7 +315,7 @@ class Scheduler:
             return True
 
     def stop(self, reason: str) -> None:
-        """Start nothing any more, and end what runs; what waits is dropped, without a trace unless durable."""
+        """Start nothing any more and end what runs; what waits is dropped, without a trace unless durable."""
         with self._changed:
             self._stopped = True
             self._drop_waiting()
