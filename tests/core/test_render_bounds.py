@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shipped import rendered
+from shipped import folders, macros, rendered, stack
 from stackctl.core.errors import Problem, StackFileError, TemplateError
+from stackctl.core.render import render_stack
 from stackctl.ops.bounded_call import BoundedCallFailed, call_bounded
 from templating import HEAD, render
 
@@ -105,13 +108,43 @@ def test_the_child_writes_no_file(tmp_path: Any) -> None:
         bounded(lambda: (tmp_path / "x").write_text("x"))
 
 
-def test_it_is_not_called_beside_threads() -> None:
+@pytest.fixture
+def beside_thread() -> Iterator[None]:
+    """Another thread lives: nothing may be forked."""
     done = threading.Event()
     thread = threading.Thread(target=done.wait, name="beside")
     thread.start()
-    try:
-        with pytest.raises(RuntimeError, match="beside"):
-            bounded(lambda: 1)
-    finally:
-        done.set()
-        thread.join()
+    yield
+    done.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("beside_thread")
+def test_beside_threads_nothing_is_forked_and_a_stack_renders_the_same(monkeypatch: Any) -> None:
+    expected = rendered("myenv")
+    monkeypatch.setattr(os, "fork", None)
+    work = partial(render_stack, stack("myenv"), folders=folders(), macros=macros(), given={}, configured={})
+    assert bounded(work) == expected
+
+
+@pytest.mark.usefixtures("beside_thread")
+@pytest.mark.parametrize(
+    ("work", "seconds", "message"),
+    [
+        (partial(operator.mul, "x", OUTPUT + 1), 60.0, "output is larger than 4 MiB"),
+        (partial(operator.mul, "x", MEMORY * 4), 60.0, "needed more than 256 MiB of memory"),
+        (partial(eval, "[x for x in iter(int, 1) if x]"), 1.0, "did not finish within 1 s"),
+        (partial(signal.raise_signal, signal.SIGKILL), 60.0, "needed more than"),
+    ],
+)
+def test_beside_threads_the_same_bounds_hold(work: Callable[[], Any], seconds: float, message: str) -> None:
+    with pytest.raises(TemplateError, match=message):
+        bounded(work, seconds=seconds)
+
+
+@pytest.mark.usefixtures("beside_thread")
+def test_beside_threads_a_bug_keeps_its_traceback_and_no_file_is_written(tmp_path: Path) -> None:
+    with pytest.raises(BoundedCallFailed, match="ZeroDivisionError"):
+        bounded(partial(operator.floordiv, 1, 0))
+    with pytest.raises(BoundedCallFailed, match="File too large"):
+        bounded(partial((tmp_path / "x").write_text, "x"))

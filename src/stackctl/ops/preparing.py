@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -130,14 +131,14 @@ def render(
             hint="use `template:`; `stackctl templates` lists them",
         )
 
-    def work() -> Rendered:
-        return render_stack(
-            sources.stack,
-            folders=sources.folders,
-            macros=sources.macros,
-            given=request.given,
-            configured=configuration.variables,
-        )
+    work = partial(
+        render_stack,
+        sources.stack,
+        folders=sources.folders,
+        macros=sources.macros,
+        given=request.given,
+        configured=configuration.variables,
+    )
 
     def busy() -> None:
         """Load what is needed next, while the child works on another processor."""

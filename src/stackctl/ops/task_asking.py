@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from stackctl.ops.protocols import Store
 
 
-def absolute_mount(word: str, option: str) -> str:
+def absolute_mount(word: str, option: str, base: Path = Path()) -> str:
     """`SRC:DST[:ro]` with its source looked up: absolute, and there.
 
     Args:
         option: How it was given, for messages.
+        base: What a relative source is relative to.
 
     Raises:
         UsageError: There is nothing at its source.
     """
     source, sign, rest = word.partition(":")
-    path = Path(source).expanduser()
+    path = base / Path(source).expanduser()
     if sign and not path.exists():
         raise UsageError(
             f"{option} {word}: there is no file or folder `{source}` on this host",

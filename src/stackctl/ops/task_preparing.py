@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,8 +67,8 @@ class Kitchen:
     def sidecars(self, specs: Mapping[str, SidecarSpec], source: str = "") -> Rendered:
         """The sidecars with a task that says nothing, rendered once for each set of them.
 
-        Rendering forks, so a process with threads calls this for what it will need before it starts them;
-        only what was shipped with stackctl is trusted to be rendered beside threads.
+        Rendering forks, which it cannot beside threads: there, what was shipped with stackctl is trusted and
+        rendered in this process, and a user's own template in a new interpreter, which takes 0.3 s more.
 
         Raises:
             UsageError: A template is missing or wrong.
@@ -96,16 +97,15 @@ class Kitchen:
         folders, macros = self.folders(specs), read_macros(self.places)
         document = {"services": {TASK_SERVICE: {"image": TASK_SERVICE}}}
 
-        def work() -> Rendered:
-            return render_stack(
-                stack,
-                folders=folders,
-                macros=macros,
-                given={},
-                configured=self.configuration.variables,
-                document=document,
-            )
-
+        work = partial(
+            render_stack,
+            stack,
+            folders=folders,
+            macros=macros,
+            given={},
+            configured=self.configuration.variables,
+            document=document,
+        )
         trusted = all(folder.shipped for folder in folders.values())
         return work() if trusted and threading.active_count() > 1 else in_bounds(work)
 
