@@ -15,7 +15,7 @@ import click
 from stackctl.cli.command import command
 from stackctl.cli.values import limit_layer
 from stackctl.core.batch_results import INTERRUPTED
-from stackctl.core.errors import Problem, StackctlError, UsageError
+from stackctl.core.errors import Problem, StackctlError, StackFileError, UsageError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -73,6 +73,7 @@ def batch_command(
     path = _results_path(file, out)
     facts = session.engine.facts()
     whole = host_budget(facts.memory, facts.cpus, jobs or max(1, facts.cpus))
+    most = parse_budget(budget, whole) if budget else whole
     tasks = _read_tasks(file, limit_layer(limits, lifetime))
     from stackctl.cli.running import kitchen
 
@@ -82,7 +83,7 @@ def batch_command(
     scheduler = Scheduler(
         contexts=_contexts(session),
         kitchen=kitchen(session),
-        budget=parse_budget(budget, whole) if budget else whole,
+        budget=most,
         holder=holder_of(path),
         command=session.command("batch", file),
         on_end=batch.ended,
@@ -118,8 +119,18 @@ def _read_tasks(file: str, limits: Layer) -> list[BatchTask]:
     base = Path.cwd() if file == "-" else Path(file).resolve().parent
     content = sys.stdin.read() if file == "-" else read_text(Path(file))
     source = "standard input" if file == "-" else file
-    tasks = parse_batch(content, source=source, form=form_of(file), limits=limits)
+    with _advised():
+        tasks = parse_batch(content, source=source, form=form_of(file), limits=limits)
     return _checked(tasks, lambda task: replace(task, spec=_with_mounts(task.spec, base)))
+
+
+@contextmanager
+def _advised() -> Iterator[None]:
+    try:
+        yield
+    except StackFileError as error:
+        error.advice = "correct the file; nothing was started"
+        raise
 
 
 def _with_mounts(spec: TaskSpec, base: Path) -> TaskSpec:
@@ -158,7 +169,8 @@ def _checked(tasks: Sequence[BatchTask], work: Callable[[BatchTask], Found]) -> 
     if problems:
         refused = refusal(problems[0].source, tuple(problems))
         refused.exit_code = code
-        raise refused
+        with _advised():
+            raise refused
     return found
 
 

@@ -232,13 +232,16 @@ def _chunks(
         if child.stdin:
             os.set_blocking(child.stdin.fileno(), False)
             selector.register(child.stdin, selectors.EVENT_WRITE, "stdin")
+        gone = False
         while selector.get_map():
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimedOut(f"`{title(argv)}` did not end within {show_duration(timeout) or '1s'}")
             ready = selector.select(min(left, _LOOK))
-            if not ready and child.poll() is not None:
+            if not ready and gone:
                 return  # something it left behind holds the pipes
+            # what it wrote between the look at its pipes and its end is still to be read
+            gone = not ready and child.poll() is not None
             for key, _ in ready:
                 if key.data == "stdin":
                     text = _feed(selector, key.fileobj, text)
