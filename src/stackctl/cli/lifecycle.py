@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +21,7 @@ from stackctl.ops.preparing import Prepared, Request, prepare
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
+    from stackctl.core.composefiles import ComposeSources, Reader
     from stackctl.core.records import EnvironmentRecord
     from stackctl.ops.up import UpResult
 
@@ -25,7 +29,17 @@ WAIT_SECONDS = 120.0
 
 
 @command("up")
-@name_argument
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Bring up this compose file as it is, bounded; again for more.",
+)
+@click.option("--profile", "profiles", multiple=True, metavar="NAME", help="With compose files: a profile.")
 @instance_option
 @click.option(
     "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable (sidecar.name too)."
@@ -39,7 +53,9 @@ WAIT_SECONDS = 120.0
 @click.option("--allow-unenforced", is_flag=True, help="Go on where the kernel cannot enforce a limit.")
 def up_command(
     session: Session,
-    name: str,
+    name: str | None,
+    files: Sequence[Path],
+    profiles: Sequence[str],
     instance: str,
     given: Sequence[str],
     limits: Sequence[str],
@@ -52,17 +68,19 @@ def up_command(
 ) -> None:
     """Bring an environment up, or make it what its stack file now says.
 
-    Every service runs within its limits, which are proven to be in force. What fails is undone.
+    Every service runs within its limits, which are proven to be in force. What fails is undone. Without NAME,
+    the compose file of this folder, or those that -f names, taken as they are.
     """
-    prepared = prepared_stack(
+    chosen = Chosen(name or "", tuple(files), tuple(profiles), instance)
+    prepared = prepared_choice(
         session,
-        name,
-        instance,
+        chosen,
         given,
         limits,
         lifetime,
         meanwhile=lambda project: warm_for(session, project),
     )
+    name = prepared.stack.name
     from stackctl.ops.up import UpOptions, up
 
     options = UpOptions(
@@ -81,6 +99,81 @@ def up_command(
     if result.unchanged:
         ensure(session)
     report_up(session, result)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a command line means: a stack by its name, compose files, or those of this folder."""
+
+    name: str
+    files: tuple[Path, ...] = ()
+    profiles: tuple[str, ...] = ()
+    instance: str = ""
+
+
+def prepared_choice(
+    session: Session,
+    chosen: Chosen,
+    given: Sequence[str],
+    limits: Sequence[str] = (),
+    lifetime: str | None = None,
+    meanwhile: Callable[[str], None] | None = None,
+) -> Prepared:
+    """The stack or the compose files that the command line means, rendered and bounded.
+
+    Raises:
+        UsageError: Both a name and files were given.
+        UsageError, PolicyError: As `prepare`.
+    """
+    if chosen.name and (chosen.files or chosen.profiles):
+        option = "--file" if chosen.files else "--profile"
+        raise UsageError(
+            f"{option} goes without a stack's name",
+            hint="a stack file has `compose:` and `profiles:` of its own",
+        )
+    if chosen.name:
+        return prepared_stack(session, chosen.name, chosen.instance, given, limits, lifetime, meanwhile)
+    from stackctl.ops.composing import files_here, sources_from_files
+    from stackctl.ops.preparing import prepare_sources, project_of, with_document
+
+    files = chosen.files or files_here(Path.cwd())
+    sources = sources_from_files(files, chosen.profiles)
+    request = Request(
+        name=sources.found.name,
+        instance=chosen.instance,
+        given=settings(given, "--set"),
+        limits=limit_layer(limits, lifetime),
+    )
+    if meanwhile is not None:
+        meanwhile(project_of(sources, request))
+    return prepare_sources(
+        with_document(sources, request, compose_reader(session)),
+        request,
+        configuration=session.configuration,
+        machine=session.machine,
+    )
+
+
+def compose_reader(session: Session) -> Reader:
+    """Has Compose read people's own files: with `.env` and our environment, as it would by itself."""
+
+    def read(sources: ComposeSources, project: str) -> Mapping[str, Any]:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(_STEERING)}
+        return session.engine.config(
+            [Path(one) for one in sources.files],
+            project=project,
+            directory=Path(sources.directory),
+            variables={**ours, **sources.variables},
+            env_files=[Path(one) for one in sources.env_files],
+            profiles=sources.profiles,
+            dotenv=True,
+        )
+
+    return read
+
+
+_STEERING = ("COMPOSE_", "DOCKER_", "STACKCTL_", "BUILDKIT_")
+"""Variables that choose files, projects and engines; those are ours to choose."""
 
 
 def prepared_stack(
@@ -108,6 +201,7 @@ def prepared_stack(
         places=session.places,
         configuration=session.configuration,
         machine=session.machine,
+        compose=compose_reader(session),
         meanwhile=meanwhile,
     )
 

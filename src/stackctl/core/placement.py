@@ -33,6 +33,7 @@ class PlacementWorld:
         taken_ports: Ports of other records, and ports bound on the host by anybody but this environment.
         taken_subnets: Subnets of other records and of the engine's networks but this environment's, CIDR.
         cpus: Processors of the engine's host.
+        root: Absolute path of the folder that the stack's own compose files call theirs, empty for none.
         gateway: Address of the engine's own bridge, empty where the document does not ask for it.
     """
 
@@ -41,6 +42,7 @@ class PlacementWorld:
     taken_ports: frozenset[int] = frozenset()
     taken_subnets: tuple[str, ...] = ()
     cpus: int = 1
+    root: str = ""
     gateway: str = ""
 
 
@@ -96,6 +98,7 @@ def place(
         note=notes.append,
     )
     values |= {hole_name(holes.GATEWAY): world.gateway} if world.gateway else {}
+    values |= {hole_name(holes.ROOT): world.root} if world.root else {}
     values |= _cpus(services, world.cpus, notes.append)
     return Placement(values=_needed(document, values, owner, caller_is_root), notes=tuple(notes))
 

@@ -206,6 +206,7 @@ def config(
     variables: Mapping[str, str],
     env_files: Sequence[Path] = (),
     profiles: Sequence[str] = (),
+    dotenv: bool = False,
     timeout: float = 30.0,
 ) -> dict[str, Any]:
     """People's own compose files as one document: merged, interpolated and normalised by Compose itself.
@@ -217,8 +218,9 @@ def config(
         environ: The scrubbed environment with the engine pinned; of it only PATH, HOME and DOCKER_* reach
             the files, so that they mean the same in every shell.
         variables: What the files interpolate.
-        env_files: Files of further variables, under `variables`; with none, no `.env` is read either.
-        profiles: Profiles to include.
+        env_files: Files of further variables, under `variables`.
+        profiles: Profiles to include, `*` for all.
+        dotenv: Without `env_files`, read the `.env` of the directory, as Compose does by itself.
         timeout: Seconds for all of it; an alias bomb keeps Compose busy for long.
 
     Raises:
@@ -227,7 +229,7 @@ def config(
         ComposeMissing, DockerMissing: There is no Compose.
     """
     argv = ["docker", "compose", "--project-name", project, "--project-directory", str(directory)]
-    argv += _each("--file", files) + _each("--env-file", env_files or (os.devnull,))
+    argv += _each("--file", files) + _each("--env-file", env_files or (() if dotenv else (os.devnull,)))
     argv += _each("--profile", profiles)
     kept = {name: value for name, value in environ.items() if name.startswith(("PATH", "HOME", "DOCKER_"))}
     ended = process.run([*argv, "config", "--format", "json"], timeout=timeout, env={**kept, **variables})

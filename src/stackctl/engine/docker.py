@@ -167,6 +167,7 @@ class DockerEngine(Making):
         variables: Mapping[str, str] | None = None,
         env_files: Sequence[Path] = (),
         profiles: Sequence[str] = (),
+        dotenv: bool = False,
         timeout: float = 30.0,
     ) -> dict[str, Any]:
         """People's own compose files as one document, as `compose.config`."""
@@ -180,6 +181,7 @@ class DockerEngine(Making):
             variables=variables or {},
             env_files=env_files,
             profiles=profiles,
+            dotenv=dotenv,
             timeout=timeout,
         )
 

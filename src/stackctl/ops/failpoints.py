@@ -170,6 +170,7 @@ class SteppedEngine:
         self.networks = engine.networks
         self.volumes = engine.volumes
         self.images = engine.images
+        self.config = engine.config
         self.log_tail = engine.log_tail
         self.logs = engine.logs
         self.container_logs = engine.container_logs

@@ -45,6 +45,7 @@ class Found:
         base: The folder that holds `stacks/`; its `templates/` are searched first.
         root: Real path that the project name is made from.
         shipped: True for a stack that came with stackctl.
+        path: The file itself; None for a stack that stands in no file.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Found:
     base: Path
     root: str
     shipped: bool
+    path: Path | None = None
 
 
 def checkout_folders(start: Path) -> tuple[Path, ...]:
@@ -111,6 +113,7 @@ def _found(name: str, path: Path, base: Path, places: Places) -> Found:
         base=base,
         root=str(base.resolve() if in_checkout else places.home.resolve()),
         shipped=base == places.shipped and not in_checkout,
+        path=path.absolute(),
     )
 
 

@@ -45,6 +45,8 @@ def place_environment(
     """
     with context.store.lock("placement", command=f"placing {record.project}", wait=30.0):
         world = _world(context, scene, record.project, prepared.bounded.document)
+        if prepared.stack.compose:
+            world = replace(world, root=str(prepared.found.base.resolve()))
         _check_fixed_ports(context, prepared, world)
         placement = place(
             prepared.bounded.document,

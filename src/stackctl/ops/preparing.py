@@ -14,14 +14,16 @@ from stackctl.core.file_stamps import stamp_files
 from stackctl.core.limits import Effective, Layer, Watchdog, check_thresholds, effective, watchdog_for
 from stackctl.core.names import check_name, nearest, project_name
 from stackctl.core.render import render_stack
+from stackctl.core.stack import Rendered
 from stackctl.core.stackfile import parse_stack
 from stackctl.core.templatefile import parse_template
 from stackctl.ops.bounded_call import call_bounded
 from stackctl.ops.finding import Found, Places, find_stack, find_template, read_macros
 
 if TYPE_CHECKING:
-    from stackctl.core.rules import Bounded, Rules
-    from stackctl.core.stack import Configuration, MachinePolicy, Rendered, Stack, TemplateFolder
+    from stackctl.core.composefiles import Reader
+    from stackctl.core.rules import Bounded, Change, Rules
+    from stackctl.core.stack import Configuration, MachinePolicy, Stack, TemplateFolder
 
 RENDER_SECONDS = 10.0
 RENDER_MEMORY = 512 << 20
@@ -70,12 +72,19 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """A stack with every text that rendering it needs."""
+    """A stack with every text that rendering it needs.
+
+    Args:
+        document: What its own compose files say, None for a stack with a template.
+        changes: What was changed in that already.
+    """
 
     found: Found
     stack: Stack
     folders: Mapping[str, TemplateFolder]
     macros: Mapping[str, str]
+    document: Mapping[str, Any] | None = None
+    changes: tuple[Change, ...] = ()
 
 
 def read_sources(name: str, places: Places) -> Sources:
@@ -125,11 +134,8 @@ def render(
         TemplateError: The template is wrong, or needs more time, memory or output than it may.
         StackFileError: A variable is missing or wrong.
     """
-    if not sources.stack.template:
-        raise StackFileError(
-            f"{sources.found.source}: stacks made from existing compose files cannot be rendered yet",
-            hint="use `template:`; `stackctl templates` lists them",
-        )
+    if sources.document is not None and not sources.stack.sidecars:
+        return Rendered(document=sources.document)
 
     work = partial(
         render_stack,
@@ -138,6 +144,7 @@ def render(
         macros=sources.macros,
         given=request.given,
         configured=configuration.variables,
+        document=sources.document,
     )
 
     def busy() -> None:
@@ -168,11 +175,13 @@ def prepare(
     places: Places,
     configuration: Configuration,
     machine: MachinePolicy,
+    compose: Reader | None = None,
     meanwhile: Callable[[str], None] | None = None,
 ) -> Prepared:
     """Everything from the name to the bounded document; reads files, writes none.
 
     Args:
+        compose: Reads people's own compose files, by Compose itself.
         meanwhile: Called with the project's name while the child renders.
 
     Raises:
@@ -181,7 +190,7 @@ def prepare(
     """
     if request.instance:
         check_name(request.instance, "instance")
-    sources = read_sources(request.name, places)
+    sources = with_document(read_sources(request.name, places), request, compose)
     return prepare_sources(
         sources,
         request,
@@ -189,6 +198,23 @@ def prepare(
         machine=machine,
         meanwhile=None if meanwhile is None else lambda: meanwhile(project_of(sources, request)),
     )
+
+
+def with_document(sources: Sources, request: Request, compose: Reader | None) -> Sources:
+    """The sources with what Compose makes of a stack's own compose files; those of a template as they are.
+
+    Raises:
+        StackFileError: A file is missing.
+        EngineRefused: Compose does not accept the files.
+    """
+    if not sources.stack.compose or sources.document is not None:
+        return sources
+    if compose is None:
+        raise StackFileError(f"{sources.found.source}: its compose files can only be read by Compose")
+    from stackctl.ops.composing import read_document
+
+    document, changes = read_document(sources.found, sources.stack, request.given, compose)
+    return replace(sources, document=document, changes=changes)
 
 
 def project_of(sources: Sources, request: Request) -> str:
@@ -210,6 +236,7 @@ def prepare_sources(
 
     rules, watchdogs = rules_for(sources, rendered, request, configuration, machine)
     bounded = bound(rendered.document, rules)
+    bounded = replace(bounded, changes=(*sources.changes, *bounded.changes))
     bounded = replace(bounded, document=stamp_files(bounded.document, rendered.files))
     text = dump(bounded.document)
     return Prepared(
@@ -264,7 +291,7 @@ def rules_for(
         limits=limits,
         allow=stack.allow,
         machine=machine,
-        hardened=all(folder.shipped for folder in sources.folders.values()),
+        hardened=sources.document is None and all(one.shipped for one in sources.folders.values()),
         root=str(sources.found.base),
         sidecars=tuple(plan.name for plan in rendered.sidecars),
         source=stack.source,

@@ -167,6 +167,19 @@ class Engine(Protocol):
 
     def delete_inside(self, folder: Path, image: str) -> None: ...
 
+    def config(
+        self,
+        files: Sequence[Path],
+        *,
+        project: str,
+        directory: Path,
+        variables: Mapping[str, str] | None = None,
+        env_files: Sequence[Path] = (),
+        profiles: Sequence[str] = (),
+        dotenv: bool = False,
+        timeout: float = 30.0,
+    ) -> dict[str, Any]: ...
+
     def build(self, deployment: Deployment, progress: Callable[[str], None]) -> None: ...
 
     def logs(self, project: str, services: Sequence[str], *, follow: bool, tail: str, since: str) -> int: ...
