@@ -148,7 +148,7 @@ def test_limits_of_the_command_line_are_defaults_and_a_lifetime_expires(cli: Cli
 
 
 def test_a_sidecar_is_up_before_its_task_and_several_at_once_get_a_place_each(cli: Cli) -> None:
-    script = "echo $REDIS_URL | grep -q redis:// && nc -z redis 6379"
+    script = "echo $REDIS_URL | grep -q redis:// && nc redis 6379 </dev/null"
     tasks = [shell(script, key=f"s{number}", sidecars=["redis"]) for number in range(2)]
     file = write(cli.checkout / "beside.jsonl", tasks)
     done = cli("batch", str(file), "-j", "2", "--budget", "memory=32g,cpus=32")

@@ -1,0 +1,61 @@
+"""`batch` killed at random moments, again and again: each task is done exactly once, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from batches import ROOM, counted, live, phases, ran, write
+from commandline import Cli
+from house import end_process, until
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
+
+TASKS = 60
+KILLS = 20
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["nobody-watches", "a-supervisor-watches"])
+def test_killed_at_random_moments_each_task_is_done_exactly_once(
+    cli: Cli, tmp_path: Path, watched: bool
+) -> None:
+    seed = int(os.environ.get("BATCH_SEED", random.randrange(1 << 32)))
+    print(f"BATCH_SEED={seed}")
+    chance = random.Random(seed)
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    seen.chmod(0o777)
+    tasks = [counted(seen, f"k{number}", f"sleep {chance.random() * 0.5:.2f}") for number in range(TASKS)]
+    file = write(cli.checkout / "crash.jsonl", tasks)
+    out = file.with_name("crash.jsonl.results.jsonl")
+    supervisor = cli.start("supervise") if watched else None
+    kills = 0
+    try:
+        while len(phases_whole(out)) < TASKS:
+            words = ["--resume"] if out.exists() else []
+            child = cli.start("batch", str(file), "-j", "6", *words, *ROOM)
+            if kills < KILLS:
+                time.sleep(0.3 + chance.random() * 2.2)  # the moment is what is chosen, nothing is waited for
+                child.send_signal(signal.SIGKILL)
+                kills += 1
+            _, err = child.communicate(timeout=300)
+            assert child.returncode in (0, -signal.SIGKILL), err
+        assert kills >= KILLS // 2, "the tasks were done before it was killed often enough to tell"
+        done = cli("batch", str(file), "--resume", *ROOM)
+        assert done.code == 0, done.err
+        assert phases(out) == {f"k{number}": "succeeded" for number in range(TASKS)}
+        assert ran(seen) == {f"k{number}": 1 for number in range(TASKS)}
+        until(lambda: live(cli) == [], 30, "no record says that a task lives")
+        until(lambda: cli("reap").code == 0 and cli.containers() == (), 60, "no container is left")
+    finally:
+        if supervisor is not None:
+            end_process(supervisor)
+
+
+def phases_whole(out: Path) -> list[str]:
+    """The lines of the results that are whole; the last may be torn by a kill."""
+    return out.read_text().split("\n")[:-1] if out.exists() else []
