@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import EngineRefused
-from stackctl.core.units import show_duration
 from stackctl.engine.sensors import Sensors
 from stackctl.engine.transport import quote
 
@@ -133,7 +132,7 @@ class Making(Sensors):
             answer = wire.call("POST", f"{execution}/start", start, extra=seconds - self._patience)
         except DaemonFrozen:
             raise TimedOut(
-                f"`{name}` did not end within {show_duration(seconds) or '1s'}",
+                f"`{name}` did not end within {seconds:g} s",
                 hint="it goes on in the container; give it more time, or end the task",
             ) from None
         finally:

@@ -111,6 +111,11 @@ class Attendance:
     def _project(self) -> str:
         return self.started.record.project
 
+    @property
+    def trails(self) -> Mapping[str, Trail]:
+        """What was read of its own container, by id."""
+        return {self.started.container.id: self._trail}
+
     def attend(self) -> EnvironmentRecord:
         """Stay until it has ended, and write down how it went; its record as it is then.
 
@@ -156,7 +161,6 @@ class Attendance:
             Busy: Another command does not let go of it.
             EngineRefused: Something of it cannot be removed.
         """
-        trails = {self.started.container.id: self._trail}
         if self._done:
             return end_task(
                 self.context,
@@ -164,10 +168,10 @@ class Attendance:
                 "cancelled",
                 self._reason,
                 command=self.command,
-                trails=trails,
+                trails=self.trails,
                 asked=True,
             )
-        return finish_task(self.context, self._project, command=self.command, trails=trails)
+        return finish_task(self.context, self._project, command=self.command, trails=self.trails)
 
     def _ended(self) -> bool:
         waits = self._waits
@@ -181,15 +185,20 @@ class Attendance:
         until = self.context.clock.now().boottime + DEFAULT_SUPERVISION.answer
         while True:
             with suppress(EngineUnavailable, TimedOut):
-                if self._is_over():
+                if self.is_over():
                     return True
                 self._waits = engine.exit_wait(container)
-                return self._is_over()  # it may have ended between the two
+                return self.is_over()  # it may have ended between the two
             if self.context.clock.now().boottime >= until:
                 engine.inspect([container])
             self.context.clock.sleep(0.2)
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether it has ended, as the engine lists it now.
+
+        Raises:
+            EngineUnavailable, TimedOut: The engine cannot be asked.
+        """
         found = self.context.engine.inspect([self.started.container.id])
         return not found or found[0].state in ENDED
 
@@ -282,7 +291,6 @@ class Attendance:
             reason=f"its lifetime of {show_duration(record.lifetime)} is over",
             incident=True,
         )
-        trails: Mapping[str, Trail] = {self.started.container.id: self._trail}
         with suppress(StackctlError):
             peaks = {"pids": self._trail.peak_pids, "memory": self._trail.peak_memory}
             self.context.store.write_peaks(record.project, {TASK_SERVICE: peaks})
@@ -290,7 +298,7 @@ class Attendance:
             self.context,
             action,
             DEFAULT_SUPERVISION,
-            trails=trails,
+            trails=self.trails,
             rules=(expired,),
             command=self.command,
         )

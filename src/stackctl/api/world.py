@@ -1,0 +1,157 @@
+"""What one client works with: its state directory, its settings, and an engine for each thread that calls."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from weakref import WeakSet
+
+from stackctl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from stackctl.engine.docker import DockerEngine
+    from stackctl.ops.context import Context
+    from stackctl.ops.task_preparing import Kitchen
+
+Supervision = Literal["auto", "manual"]
+NAME = "the Python API"
+"""What locks and leases say that works on something."""
+
+
+class World:
+    """The outside world of one client; of several in one process, none knows of another.
+
+    Args:
+        home: State directory, None for `STACKCTL_HOME` or the user's data directory.
+        engine: Address of the engine, None for the one that the environment chooses.
+        supervisor: Whether one is started where none watches; None as the environment and configuration say.
+        folder: Where stacks, templates and relative paths are looked for.
+        warn: Called with each warning.
+
+    Raises:
+        StateError: The state directory cannot be used or trusted.
+        StackFileError: The user's configuration, or the machine's policy, cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: str | Path | None,
+        engine: str | None,
+        supervisor: Supervision | None,
+        folder: str | Path | None,
+        warn: Callable[[str], None] | None,
+    ) -> None:
+        from stackctl.ops.keeping_watch import is_automatic
+        from stackctl.ops.surroundings import find_places, read_configuration, read_machine_policy
+        from stackctl.state.clock import SystemClock
+        from stackctl.state.home import home_path, open_home
+        from stackctl.state.store import FileStore
+
+        self.environ = {**os.environ, **({"DOCKER_HOST": engine} if engine else {})}
+        path = home_path(os.fspath(home) if home is not None else None, self.environ)
+        self.store, self.clock = FileStore(open_home(path)), SystemClock()
+        self.folder = Path(folder).resolve() if folder is not None else Path.cwd().resolve()
+        self.places = find_places(self.folder, path)
+        self.configuration, self.machine = read_configuration(), read_machine_policy(self.environ)
+        self.automatic = (
+            supervisor == "auto" if supervisor else is_automatic(self.environ, self.configuration)
+        )
+        self.warn = warn if warn is not None else _ignore
+        self.kitchen: Kitchen = self._kitchen()
+        self._own = threading.local()
+        self._engines: WeakSet[DockerEngine] = WeakSet()
+        self._guard = threading.Lock()
+        self._closed = False
+
+    def engine(self) -> DockerEngine:
+        """The engine of the thread that asks; nothing is asked of it yet.
+
+        Raises:
+            UsageError: The client was closed.
+        """
+        found: DockerEngine | None = getattr(self._own, "engine", None)
+        with self._guard:
+            if self._closed:
+                raise UsageError("this client was closed", hint="make another")
+        if found is None:
+            found = self._own.engine = self._new_engine()
+            with self._guard:
+                self._engines.add(found)
+        return found
+
+    def context(self) -> Context:
+        """What the use cases take, for the thread that asks.
+
+        Raises:
+            UsageError: The client was closed.
+        """
+        return self._context(self.engine())
+
+    def new_context(self) -> Context:
+        """One with an engine of its own, which whoever uses it closes."""
+        return self._context(self._new_engine())
+
+    def watch(self) -> None:
+        """See to it that a supervisor watches, where that is wanted."""
+        if self.automatic:
+            from stackctl.ops.keeping_watch import ensure_watched
+
+            ensure_watched(self.store, self.clock, self.environ, warn=self.warn)
+
+    def close(self) -> None:
+        """Close every connection; nothing can be asked afterwards."""
+        with self._guard:
+            self._closed = True
+            engines = list(self._engines)
+        for engine in engines:
+            engine.close()
+
+    def _context(self, engine: DockerEngine) -> Context:
+        from stackctl.ops.context import Context
+
+        return Context(
+            engine=engine,
+            store=self.store,
+            clock=self.clock,
+            user=os.getuid(),
+            group=os.getgid(),
+            configuration=self.configuration,
+            machine=self.machine,
+            progress=_Warnings(self.warn),
+        )
+
+    def _new_engine(self) -> DockerEngine:
+        from stackctl.engine.docker import DockerEngine
+
+        return DockerEngine(self.environ)
+
+    def _kitchen(self) -> Kitchen:
+        from stackctl.ops.task_preparing import Kitchen
+
+        return Kitchen(
+            places=self.places,
+            configuration=self.configuration,
+            machine=self.machine,
+            root=self.folder,
+        )
+
+
+class _Warnings:
+    """A `Progress` that hands on warnings, and is silent otherwise."""
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self.warn = warn
+
+    def step(self, text: str) -> None:
+        """Say nothing."""
+
+    def services(self, states: object) -> None:
+        """Say nothing."""
+
+
+def _ignore(text: str) -> None:
+    """Tell nobody."""
