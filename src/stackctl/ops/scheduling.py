@@ -151,6 +151,12 @@ class Scheduler:
 
     def _take(self, context: Context) -> None:
         name = f"holder-{self.holder}"
+        holder, mine = context.store.lock_holder(name), context.store.lease(self._command)
+        if holder is not None and (holder.pid, holder.started) == (mine.pid, mine.started):
+            raise Busy(
+                f"`{self.holder}` is at work in this process already, pid {holder.pid} (`{holder.command}`)",
+                hint="hand it over or close it first",
+            )
         try:
             self._held.enter_context(context.store.lock(name, command=self._command, wait=0.5))
         except Busy as error:
