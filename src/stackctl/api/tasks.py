@@ -282,6 +282,24 @@ class OwnTask(Task):
         how = f"by {kind.__name__}" if kind is not None else "before it had ended"
         if self._world.store.read(task_project(self.id)) is not None and self._now().phase in LIVE:
             self.cancel(f"its block was left {how}")
+        self._let_go()
+
+    def cancel(self, reason: str = "by hand") -> Outcome:
+        """End it and its sidecars; see `Task.cancel`.
+
+        Raises:
+            Busy: Another command is working on it.
+            EngineRefused: Something of it cannot be ended.
+        """
+        outcome = super().cancel(reason)
+        self._let_go()
+        return outcome
+
+    def _let_go(self) -> None:
+        """Hang up, unless a thread waits, which does so itself."""
+        with self._attended(0) as attendance:
+            if attendance is not None:
+                attendance.let_go()
 
     def wait(self, timeout: float | None = None) -> Outcome:
         """Wait until it has ended; see `Task.wait`. Of several threads that wait, one attends it.

@@ -277,18 +277,19 @@ def _start(
     spec = prepared.spec
     attached = engine.attach(container, stdin=spec.stdin, terminal=spec.terminal) if streams else None
     waits = engine.exit_wait(container)
-    engine.start_container(container)
-    (made,) = engine.inspect([container])
-    everything = (*(scene.containers if scene else ()), made)
-    running = [one for one in everything if one.state == "running"]
-    proof = verify(
-        context,
-        facts,
-        record.services,
-        running,
-        allow_unenforced=options.allow_unenforced,
-    )
-    record = _running(context, record, everything, scene, made, proof)
+    try:
+        engine.start_container(container)
+        (made,) = engine.inspect([container])
+        everything = (*(scene.containers if scene else ()), made)
+        running = [one for one in everything if one.state == "running"]
+        unenforced = options.allow_unenforced
+        proof = verify(context, facts, record.services, running, allow_unenforced=unenforced)
+        record = _running(context, record, everything, scene, made, proof)
+    except BaseException:
+        waits.close()
+        if attached is not None:
+            attached.close()
+        raise
     return Started(record=record, container=made, exit=waits, streams=attached)
 
 
