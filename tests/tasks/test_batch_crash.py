@@ -59,3 +59,29 @@ def test_killed_at_random_moments_each_task_is_done_exactly_once(
 def phases_whole(out: Path) -> list[str]:
     """The lines of the results that are whole; the last may be torn by a kill."""
     return out.read_text().split("\n")[:-1] if out.exists() else []
+
+
+def points_of(cli: Cli, file: Path, trace: Path) -> list[str]:
+    """Every point that a batch of one task comes by, from its beginning to its end."""
+    cli("batch", str(file), *ROOM, STACKCTL_TEST="1", STACKCTL_FAILPOINT_TRACE=str(trace)).ok()
+    return list(dict.fromkeys(trace.read_text().split()))
+
+
+def test_killed_before_and_after_each_change_a_task_is_done_exactly_once(cli: Cli, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    seen.chmod(0o777)
+    points = points_of(cli, write(cli.checkout / "trace.jsonl", [counted(seen, "trace")]), tmp_path / "trace")
+    assert {"start-container#1:before", "start-container#1:after"} <= set(points)
+    assert len(points) > 30
+    for number, point in enumerate(points):
+        file = write(cli.checkout / f"p{number}.jsonl", [counted(seen, f"p{number}", "sleep 0.2")])
+        out = file.with_name(f"{file.name}.results.jsonl")
+        hit = cli("batch", str(file), *ROOM, STACKCTL_TEST="1", STACKCTL_FAILPOINT=f"{point}:kill9")
+        assert hit.code == -signal.SIGKILL, (point, hit.err)
+        done = cli("batch", str(file), *(["--resume"] if out.exists() else []), *ROOM)
+        assert done.code == 0, (point, done.err)
+        assert phases(out) == {f"p{number}": "succeeded"}, point
+        assert ran(seen)[f"p{number}"] == 1, point
+        assert live(cli) == [], point
+    until(lambda: cli("reap").code == 0 and cli.containers() == (), 60, "no container is left")
