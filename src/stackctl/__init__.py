@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from stackctl.api.asking import TaskOptions
+    from stackctl.api.asking import SpecOptions, TaskOptions
     from stackctl.api.client import Client
     from stackctl.api.environments import Environment, ServiceStatus, Status
     from stackctl.api.limits import Limits
+    from stackctl.api.orchestrator import Orchestrator, Ticket
     from stackctl.api.outcomes import Completed, Outcome, Peaks
     from stackctl.api.services import Service
     from stackctl.api.tasks import OwnTask, Task
@@ -61,6 +62,7 @@ __all__ = [
     "Limits",
     "LimitsUnenforced",
     "NotReady",
+    "Orchestrator",
     "Outcome",
     "OwnTask",
     "Peaks",
@@ -70,6 +72,7 @@ __all__ = [
     "Service",
     "ServiceFailed",
     "ServiceStatus",
+    "SpecOptions",
     "StackFileError",
     "StackctlError",
     "StateError",
@@ -78,6 +81,7 @@ __all__ = [
     "TaskLine",
     "TaskOptions",
     "TemplateError",
+    "Ticket",
     "TimedOut",
     "UnknownName",
     "UsageError",
@@ -88,15 +92,18 @@ _ROOMS = {
     "Completed": "stackctl.api.outcomes",
     "Environment": "stackctl.api.environments",
     "Limits": "stackctl.api.limits",
+    "Orchestrator": "stackctl.api.orchestrator",
     "Outcome": "stackctl.api.outcomes",
     "OwnTask": "stackctl.api.tasks",
     "Peaks": "stackctl.api.outcomes",
     "Service": "stackctl.api.services",
     "ServiceStatus": "stackctl.api.environments",
+    "SpecOptions": "stackctl.api.asking",
     "Status": "stackctl.api.environments",
     "Task": "stackctl.api.tasks",
     "TaskLine": "stackctl.core.tasks",
     "TaskOptions": "stackctl.api.asking",
+    "Ticket": "stackctl.api.orchestrator",
 }
 """Where each name is; what is not here is one of the errors."""
 

@@ -25,7 +25,7 @@ Command: TypeAlias = "str | Sequence[str]"
 WAIT_SECONDS = 120.0
 
 
-class TaskOptions(TypedDict, total=False):
+class SpecOptions(TypedDict, total=False):
     """What a task may be given beside its image and command; all of it may be left out.
 
     Args:
@@ -43,14 +43,6 @@ class TaskOptions(TypedDict, total=False):
             guard.
         allow: Words that policy would else refuse, as in a stack file.
         keep: Its container stays when it has ended, until it is forgotten.
-        data_from: Whose data its sidecars begin with: the id of a task, the name of an environment, or a
-            folder.
-        inside: Name of an environment whose network it joins; the image may then be the name of a task that
-            its stack defines.
-        instance: With `inside`, another environment of the same stack.
-        wait_timeout: Seconds until its sidecars must be ready, 120 unless given.
-        pull: Ask the registry for newer images even where the engine has one.
-        allow_unenforced: Go on where the kernel cannot enforce a limit.
     """
 
     name: str
@@ -65,6 +57,22 @@ class TaskOptions(TypedDict, total=False):
     guard: Sequence[str] | Mapping[str, Any]
     allow: Sequence[str]
     keep: bool
+
+
+class TaskOptions(SpecOptions, total=False):
+    """What a task of this process may be given: `SpecOptions`, and how it is started.
+
+    Args:
+        data_from: Whose data its sidecars begin with: the id of a task, the name of an environment, or a
+            folder.
+        inside: Name of an environment whose network it joins; the image may then be the name of a task that
+            its stack defines.
+        instance: With `inside`, another environment of the same stack.
+        wait_timeout: Seconds until its sidecars must be ready, 120 unless given.
+        pull: Ask the registry for newer images even where the engine has one.
+        allow_unenforced: Go on where the kernel cannot enforce a limit.
+    """
+
     data_from: str | Path
     inside: str
     instance: str
@@ -77,8 +85,13 @@ _READ = ("name", "env", "mounts", "workdir", "user", "network", "sidecars", "lim
 """What is read as a batch's task is."""
 
 
-def ask(world: World, image: str, command: Command, options: TaskOptions) -> TaskSpec:
+def ask(
+    world: World, image: str, command: Command, options: SpecOptions, known: type = TaskOptions
+) -> TaskSpec:
     """The spec of a task.
+
+    Args:
+        known: Whose keys are options.
 
     Raises:
         TypeError: There is no such option.
@@ -87,11 +100,10 @@ def ask(world: World, image: str, command: Command, options: TaskOptions) -> Tas
     from stackctl.core.task_requests import read_request
     from stackctl.ops.task_asking import absolute_mount
 
-    unknown = sorted(options.keys() - TaskOptions.__annotations__.keys())
+    names = known.__annotations__
+    unknown = sorted(options.keys() - names.keys())
     if unknown:
-        raise TypeError(
-            f"a task has no option {unknown[0]!r}; it has {', '.join(TaskOptions.__annotations__)}"
-        )
+        raise TypeError(f"a task has no option {unknown[0]!r} here; it has {', '.join(names)}")
     raw = {name: _plain(value) for name, value in options.items() if name in _READ and value is not None}
     raw["image"] = image
     if command:
@@ -135,25 +147,33 @@ def prepare(world: World, spec: TaskSpec, *, holder: str = "", key: str = "") ->
     return prepare_task(new_task_id(world.context()), spec, world.kitchen)
 
 
-def inside_of(world: World, spec: TaskSpec, options: TaskOptions) -> tuple[TaskSpec, str]:
-    """The task as its environment's stack defines it, and the environment's project, or nothing.
+def project_of(world: World, name: str, instance: str) -> str:
+    """The project of an environment that a task is to run in, empty for none.
 
     Raises:
         UnknownName: There is no such environment.
-        StackFileError: Its stack's file cannot be read any more.
+    """
+    from stackctl.ops.naming import environment
+
+    return environment(name, instance, world.places, world.store).project if name else ""
+
+
+def as_defined(world: World, spec: TaskSpec, project: str) -> TaskSpec:
+    """The task as the stack of the environment that it runs in defines it; as it is where that does not.
+
+    Raises:
+        StackFileError: The stack's file cannot be read any more.
     """
     from stackctl.core.errors import UnknownName
-    from stackctl.ops.naming import environment
     from stackctl.ops.task_asking import defined
 
-    word = options.get("inside", "")
-    if not word:
-        return spec, ""
-    record = environment(word, options.get("instance", ""), world.places, world.store)
+    record = world.store.read(project) if project else None
+    if record is None:
+        return spec
     try:
-        return defined(record, spec), record.project
+        return defined(record, spec)
     except UnknownName:  # then it is an image
-        return spec, record.project
+        return spec
 
 
 def started_with(world: World, options: TaskOptions, *, inside: str, tied: bool = True) -> StartOptions:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stackctl.api.asking import Command, TaskOptions
     from stackctl.api.environments import Environment
     from stackctl.api.limits import Limits
+    from stackctl.api.orchestrator import Orchestrator
     from stackctl.api.outcomes import Outcome
     from stackctl.api.tasks import OwnTask, Task
     from stackctl.api.world import Supervision
@@ -39,7 +40,7 @@ class Client:
             that nobody ends what outlives its lifetime or its process but the next command. None as
             `STACKCTL_SUPERVISOR` or the user's configuration has it, else `auto`.
         folder: Where stacks, templates and relative paths are looked for; None for the working directory.
-        warn: Called, in the calling thread, with each warning, one sentence; None to hear of none.
+        warn: Called with each warning, one sentence, in the thread where it arises; None to hear of none.
 
     Raises:
         StateError: The state directory cannot be used or trusted.
@@ -92,10 +93,12 @@ class Client:
             PolicyError: It asks for what policy refuses; all problems at once.
             UnknownName: The environment, or the data, that it names is not there.
         """
-        from stackctl.api.asking import ask, inside_of, prepare, started_with
+        from stackctl.api.asking import as_defined, ask, prepare, project_of, started_with
         from stackctl.api.tasks import OwnTask
 
-        spec, inside = inside_of(self._world, ask(self._world, image, command, options), options)
+        spec = ask(self._world, image, command, options)
+        inside = project_of(self._world, options.get("inside", ""), options.get("instance", ""))
+        spec = as_defined(self._world, spec, inside)
         starting = started_with(self._world, options, inside=inside)
         return OwnTask(self._world, prepare(self._world, spec), starting)
 
@@ -153,6 +156,55 @@ class Client:
 
         spec = ask(self._world, "scratch", (), {"sidecars": sidecars})
         self._world.kitchen.sidecars(spec.sidecars, spec.source)
+
+    def orchestrator(
+        self,
+        name: str,
+        *,
+        max_running: int = 4,
+        budget: Limits | None = None,
+        inside: str = "",
+        instance: str = "",
+        wait_timeout: float = WAIT_SECONDS,
+        pull: bool = False,
+        allow_unenforced: bool = False,
+    ) -> Orchestrator:
+        """An asyncio face for many tasks: `async with client.orchestrator("evals") as o:`.
+
+        Args:
+            name: What it is known by in this state directory: a-z, 0-9, `-`, `_` and `.`; one process at a
+                time is the orchestrator of a name.
+            max_running: How many tasks run at once at most.
+            budget: What they may use together, `memory` and `cpus`; None for the engine's whole host.
+            inside: Name of an environment whose network its tasks join.
+            instance: With `inside`, another environment of the same stack.
+            wait_timeout: Seconds until a task's sidecars must be ready.
+            pull: Ask the registry for newer images even where the engine has one.
+            allow_unenforced: Go on where the kernel cannot enforce a limit.
+
+        Raises:
+            UsageError: The name cannot be one, or nothing could run.
+            UnknownName: There is no such environment.
+            Busy: Another process is the orchestrator of that name (when it is entered).
+        """
+        from stackctl.api.asking import project_of
+        from stackctl.api.orchestrator import Orchestrator
+        from stackctl.core.errors import UsageError
+        from stackctl.core.names import check_name
+        from stackctl.ops.task_starting import StartOptions
+
+        check_name(name, "orchestrator")
+        if max_running < 1:
+            raise UsageError(f"max_running is {max_running}", hint="at least one task must be able to run")
+        options = StartOptions(
+            command=f"{NAME}: {name}",
+            tied=False,
+            wait_timeout=wait_timeout,
+            inside=project_of(self._world, inside, instance),
+            pull=pull,
+            allow_unenforced=allow_unenforced,
+        )
+        return Orchestrator(self._world, name, max_running, budget, options)
 
     # Environments
 

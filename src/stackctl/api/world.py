@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from stackctl.ops.task_preparing import Kitchen
 
 Supervision = Literal["auto", "manual"]
+WATCH = 1.0
+"""Seconds for which a supervisor that was just seen, or begun, is believed to be there."""
 NAME = "the Python API"
 """What locks and leases say that works on something."""
 
@@ -64,7 +66,8 @@ class World:
         self.kitchen: Kitchen = self._kitchen()
         self._own = threading.local()
         self._engines: WeakSet[DockerEngine] = WeakSet()
-        self._guard = threading.Lock()
+        self._guard, self._watching = threading.Lock(), threading.Lock()
+        self._watched = float("-inf")
         self._closed = False
 
     def engine(self) -> DockerEngine:
@@ -97,10 +100,14 @@ class World:
 
     def watch(self) -> None:
         """See to it that a supervisor watches, where that is wanted."""
-        if self.automatic:
-            from stackctl.ops.keeping_watch import ensure_watched
+        if not self.automatic:
+            return
+        from stackctl.ops.keeping_watch import ensure_watched
 
-            ensure_watched(self.store, self.clock, self.environ, warn=self.warn)
+        with self._watching:
+            if self.clock.now().boottime - self._watched >= WATCH:
+                ensure_watched(self.store, self.clock, self.environ, warn=self.warn)
+                self._watched = self.clock.now().boottime
 
     def close(self) -> None:
         """Close every connection; nothing can be asked afterwards."""
