@@ -88,7 +88,7 @@ def test_handed_over_nothing_is_lost_ended_or_done_twice(cli: Cli, opened: Make,
         until(lambda: first.counts["running"] == 2, 30, "two run")
         with pytest.raises(Busy, match="in this process already"), opened():
             pass
-        first.hand_over()
+        first.hand_over(timeout=30)
         assert all(isinstance(one.future.exception(5), CancelledError) for one in (*running, waiting))
         with opened(lambda record: ended.append(record.phase)) as second:
             found = second.recover()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import ceil
 from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
@@ -206,7 +207,7 @@ class Attendance:
         streams, terminal = self.started.streams, self.terminal
         sources = [self._waits.fileno(), terminal.wishes()]
         sources += [streams.fileno(), terminal.fileno()] if streams is not None else []
-        ready, _, _ = select.select([one for one in sources if one >= 0], [], [], min(most, self._pause()))
+        ready = _readable(sources, min(most, self._pause()))
         if streams is not None and streams.fileno() in ready:
             self._show()
         if streams is not None and terminal.fileno() in ready:
@@ -308,6 +309,15 @@ class Attendance:
         streams = self.started.streams
         until = self.context.clock.now().boottime + DRAIN
         while streams is not None and not streams.closed and self.context.clock.now().boottime < until:
-            ready, _, _ = select.select([streams.fileno()], [], [], 0.2)
-            if ready:
+            if _readable([streams.fileno()], 0.2):
                 self._show()
+
+
+def _readable(descriptors: Sequence[int], seconds: float) -> frozenset[int]:
+    """Those that can be read within so many seconds, or have hung up; -1 stands for none."""
+    waiting = (
+        select.poll()
+    )  # unlike select it takes descriptors of any number, and hundreds of tasks have them
+    for descriptor in {one for one in descriptors if one >= 0}:
+        waiting.register(descriptor, select.POLLIN)
+    return frozenset(found for found, _ in waiting.poll(ceil(max(0.0, seconds) * 1000)))
