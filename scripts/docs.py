@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
+import api_reference
 import click
 import sidecar_table
 
@@ -277,6 +278,13 @@ def may_be(variable: Variable) -> str:
     return f"`{variable.pattern}`" if variable.pattern else ""
 
 
+def python_api_page() -> str:
+    if missing := api_reference.missing():
+        sys.exit(f"error: scripts/api_reference.py leaves out {', '.join(sorted(missing))}")
+    head = "What `from stackctl import …` gives. How it is used: [the guide](../guides/python-api.md)."
+    return page("Python API", head, *filter(None, api_reference.parts()))
+
+
 def generated() -> dict[Path, str]:
     pages = {
         "commands": commands_page(),
@@ -285,6 +293,7 @@ def generated() -> dict[Path, str]:
         "allow": allow_page(),
         "compose-keys": compose_keys_page(),
         "labels": labels_page(),
+        "python-api": python_api_page(),
         "templates": templates_page(),
     }
     found = {ROOT / REFERENCE / f"{name}.md": text for name, text in pages.items()}
