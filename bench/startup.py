@@ -48,6 +48,7 @@ def main() -> int:
         fill(home)
         env = {**os.environ, "STACKCTL_HOME": str(home)}
         click = [sys.executable, "-c", "import click"]
+        api = [sys.executable, "-c", "from stackctl import Client, Limits"]
         command = [str(Path(sys.executable).with_name("stackctl"))]
         asked = (("--version", 1.3), ("--help", 1.3), ("list", 3.0))
         rows = [
@@ -60,6 +61,15 @@ def main() -> int:
             )
             for word, bound in asked
         ]
+        rows.append(
+            compare(
+                "`from stackctl import Client`",
+                lambda: timed(api, env=env),
+                lambda: timed(click, env=env),
+                bound=1.0,
+                pairs=PAIRS,
+            )
+        )
     return report("Start-up, against `python -c 'import click'`", rows)
 
 
