@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from blackhole import Proxy
 from commandline import Cli
 
-from stackctl import Busy, Client, Limits, Orchestrator, Ticket, UsageError
+from stackctl import Busy, Client, EngineUnavailable, Limits, Orchestrator, Ticket, UsageError
 
 pytestmark = pytest.mark.engine
 
@@ -164,6 +166,41 @@ def test_it_is_handed_over_to_another_client_and_nothing_runs_twice(
     assert run(work()) == (["a", "b"], ["c"], {"a": 0, "b": 0, "c": 0})
     assert [(tmp_path / key).read_text() for key in ("a", "b", "c")] == ["begun\n"] * 3
     assert cli.containers() == ()
+
+
+def test_an_engine_that_goes_away_is_an_error_and_all_is_found_again(
+    client: Client, cli: Cli, tmp_path: Path
+) -> None:
+    async def fail(proxy: Proxy, stack: ExitStack) -> None:
+        with Client(cli.home, engine=proxy.host) as cut_off:
+            async with cut_off.orchestrator("evals", max_running=1) as o:
+                command = sleeping(tmp_path / "a")
+                running = await o.submit(IMAGE, command, key="a", mounts=[f"{tmp_path}:/out"], limits=SMALL)
+                waiting = await o.submit(IMAGE, "true", key="b", limits=SMALL)
+                await until(o, 1)
+                await asyncio.to_thread(stack.close)
+                for ticket in (running, waiting):
+                    with pytest.raises(EngineUnavailable):
+                        await ticket
+                with pytest.raises(EngineUnavailable):
+                    await o.submit(IMAGE, "true", key="c")
+                with pytest.raises(EngineUnavailable):
+                    async for _ in o.outcomes():
+                        pass
+        raise AssertionError("leaving it is an error too")
+
+    async def go_on() -> dict[str, int]:
+        async with client.orchestrator("evals", max_running=1) as o:
+            assert ([one.key for one in o.active], [one.key for one in o.waiting]) == (["a"], ["b"])
+            (tmp_path / "go").touch()
+            return {one.key: one.exit_code async for one in o.outcomes()}
+
+    with ExitStack() as stack:
+        proxy = stack.enter_context(Proxy(tmp_path / "cut.sock"))
+        with pytest.raises(EngineUnavailable):
+            run(fail(proxy, stack))
+    assert run(go_on()) == {"a": 0, "b": 0}
+    assert (tmp_path / "a").read_text() == "begun\n"
 
 
 def test_mistakes_are_told_before_anything_is_put_in_line(client: Client) -> None:

@@ -36,6 +36,17 @@ def test_templates_carry_python_that_is_compiled_when_installed(installed: Path)
     assert list((installed / "stackctl" / "shipped").rglob("*.pyc"))
 
 
+def test_a_program_is_checked_against_the_installed_package(installed: Path, tmp_path: Path) -> None:
+    """Type checkers take the types of an installed package only where it has the marker for that."""
+    (tmp_path / "program.py").write_text("from stackctl import Client\nClient().run(1)\n")
+    env = {**os.environ, "PYTHONPATH": str(installed), "MYPY_CACHE_DIR": str(tmp_path / "cache")}
+    argv = [sys.executable, "-m", "mypy", "--strict", "program.py"]
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200)
+    assert (installed / "stackctl" / "py.typed").is_file()
+    assert "[arg-type]" in done.stdout
+    assert "import-untyped" not in done.stdout
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_shipped_stack_renders_the_same_from_the_installed_package(
     installed: Path, tmp_path: Path, stack: str

@@ -242,7 +242,8 @@ class OwnTask(Task):
 
     It is started by entering it (`with client.task(…) as task:`), or by `start`. Leaving the block ends it if
     it still runs. While `wait` waits, its lifetime is kept and its peaks are read by this process; otherwise
-    the supervisor does both.
+    the supervisor does both. One that ends by itself is written down, and its sidecars end, when the program
+    next waits, asks for its phase or leaves the block; they serve it until then.
     """
 
     def __init__(self, world: World, prepared: PreparedTask, options: StartOptions) -> None:
