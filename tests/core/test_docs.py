@@ -13,6 +13,7 @@ import pytest
 
 import shipped
 from stackctl.cli.main import COMMANDS, SECTIONS, stackctl
+from stackctl.core.batchfile import parse_batch
 from stackctl.core.configuration import parse_configuration, parse_machine_policy
 from stackctl.core.render import render_stack
 from stackctl.core.stack import TemplateFolder
@@ -30,6 +31,7 @@ PARSERS = {
     "stacks/": lambda text: parse_stack(text, name="example", source="example.yaml"),
     "template.yaml": lambda text: parse_template(text, name="example", source="template.yaml"),
     "config.yaml": lambda text: parse_configuration(text, source="config.yaml"),
+    "tasks.yaml": lambda text: parse_batch(text, source="tasks.yaml", form="yaml"),
     "policy.yaml": lambda text: parse_machine_policy(text, source="policy.yaml"),
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from stackctl.cli.batch_progress import Shown
     from stackctl.cli.session import Session
+    from stackctl.core.admission import Budget
     from stackctl.core.batchfile import BatchTask
     from stackctl.core.limits import Layer
     from stackctl.core.tasks import Mount, TaskSpec
@@ -64,18 +65,32 @@ def batch_command(
     Each task that has ended has one line in the results. Killed at any moment, the same command with --resume
     goes on, and each task is done once. 1 if a task failed, was killed, expired or was lost.
     """
-    from stackctl.cli.batch_progress import shown
     from stackctl.core.admission import host_budget, parse_budget
-    from stackctl.ops.batching import Batch, holder_of
-    from stackctl.ops.scheduling import Scheduler
-    from stackctl.state.results import Results
 
     path = _results_path(file, out)
     facts = session.engine.facts()
     whole = host_budget(facts.memory, facts.cpus, jobs or max(1, facts.cpus))
     most = parse_budget(budget, whole) if budget else whole
     tasks = _read_tasks(file, limit_layer(limits, lifetime))
+    words = session.command("batch", file)
+    return _run(session, tasks, path, most, words, resume=resume, fail_fast=fail_fast)
+
+
+def _run(
+    session: Session,
+    tasks: Sequence[BatchTask],
+    path: Path,
+    budget: Budget,
+    words: str,
+    *,
+    resume: bool,
+    fail_fast: bool,
+) -> int:
+    from stackctl.cli.batch_progress import shown
     from stackctl.cli.running import kitchen
+    from stackctl.ops.batching import Batch, holder_of
+    from stackctl.ops.scheduling import Scheduler
+    from stackctl.state.results import Results
 
     results = Results(path)
     progress = shown(session.output, len(tasks))
@@ -83,9 +98,9 @@ def batch_command(
     scheduler = Scheduler(
         contexts=_contexts(session),
         kitchen=kitchen(session),
-        budget=most,
+        budget=budget,
         holder=holder_of(path),
-        command=session.command("batch", file),
+        command=words,
         on_end=batch.ended,
     )
     with scheduler.open():

@@ -24,7 +24,10 @@ SHOWN = ("succeeded", *BAD, "cancelled")
 
 
 def result_of(line: TaskLine, output: str) -> dict[str, Any]:
-    """One task's result; times in seconds since the epoch, memory in bytes, null for what is not known."""
+    """One task's result; times in seconds since the epoch, memory in bytes, null for what is not known.
+
+    The engine's own times of a very short task may be a millisecond the wrong way round.
+    """
     code = 0 if line.phase == "succeeded" else line.exit_code
     return {
         "key": line.key,
@@ -32,7 +35,7 @@ def result_of(line: TaskLine, output: str) -> dict[str, Any]:
         "phase": line.phase,
         "exit_code": code,
         "started": line.started or None,
-        "finished": line.finished or None,
+        "finished": max(line.started, line.finished) or None,
         "peak_memory": line.peak_memory or None,
         "peak_pids": line.peak_pids or None,
         "reason": line.reason,

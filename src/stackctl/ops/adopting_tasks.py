@@ -48,6 +48,22 @@ def attend_again(context: Context, record: EnvironmentRecord) -> Started | None:
     return Started(record=record, container=found[0], exit=waits) if found else None
 
 
+def holders_records(context: Context, holder: str, *, command: str) -> list[EnvironmentRecord]:
+    """The records of a holder's recent tasks, at rest: waiting, running or ended; the oldest first.
+
+    Raises:
+        StackctlError: One of them cannot be brought to rest.
+    """
+    found = [one for one in context.store.records() if one.task and one.task.holder == holder]
+    if any(record.phase == "starting" for record in found):
+        context.clock.sleep(IN_FLIGHT)
+    settled = [
+        bring_to_rest(context, one.project, command=command) if one.phase in ("starting", "stopping") else one
+        for one in found
+    ]
+    return sorted(settled, key=lambda record: (record.created, record.project))
+
+
 def bring_to_rest(context: Context, project: str, *, command: str) -> EnvironmentRecord:
     """Finish what a process that is gone was doing with a task: starting it, or ending it.
 

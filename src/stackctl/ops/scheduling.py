@@ -4,84 +4,41 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
-from threading import Condition, Thread
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from stackctl.core.admission import Budget, Demand, admit, demand_of, misfit
+from stackctl.core.admission import Budget, admit, demand_of, misfit
 from stackctl.core.batch_results import never_began
 from stackctl.core.errors import Busy, StackctlError, StateError, TimedOut, UsageError
 from stackctl.core.names import task_project
 from stackctl.core.records import LIVE, TASK_SERVICE
 from stackctl.core.spec_files import spec_from_plain, spec_to_plain
 from stackctl.core.tasks import task_line
-from stackctl.ops.adopting_tasks import IN_FLIGHT, bring_to_rest
+from stackctl.ops.adopting_tasks import holders_records
+from stackctl.ops.crew import Crew
 from stackctl.ops.recording import deadline
 from stackctl.ops.task_ending import end_task
 from stackctl.ops.task_preparing import prepare_task
 from stackctl.ops.task_starting import Started, StartOptions, new_task_id, pending_record
-from stackctl.ops.task_working import Bell, HandedOver, attend, begin, give_up, go_on
+from stackctl.ops.task_working import attend, begin, give_up, go_on
+from stackctl.ops.tickets import Recovery, State, Ticket
 
 if TYPE_CHECKING:
+    from stackctl.core.admission import Demand
     from stackctl.core.facts import EngineFacts
     from stackctl.core.records import EnvironmentRecord
-    from stackctl.core.tasks import TaskLine, TaskSpec
+    from stackctl.core.tasks import TaskSpec
     from stackctl.ops.context import Context
     from stackctl.ops.task_preparing import Kitchen, PreparedTask
+
+__all__ = ["Recovery", "Scheduler", "State", "Ticket"]
 
 QUEUE_SECONDS = 30 * 86400.0
 """How long a task may wait to be started; its own lifetime begins when it is."""
 LEAVING = 5.0
 """Seconds for threads to leave their tasks when the block ends; they are daemons and end with the process."""
-State = Literal["waiting", "starting", "running", "ended"]
-
-
-def _future() -> Future[EnvironmentRecord]:
-    found: Future[EnvironmentRecord] = Future()
-    found.set_running_or_notify_cancel()  # it is not the future through which a task is cancelled
-    return found
-
-
-@dataclass(eq=False, kw_only=True)
-class Ticket:
-    """A task that was submitted.
-
-    Args:
-        key: What tells it from the others of its holder.
-        id: The task's id.
-        demand: What it counts for while it runs.
-        state: As the scheduler sees it.
-        record: Its record once there is one.
-        future: Its record when it has ended; `CancelledError` where it was dropped or handed over, another
-            error where the scheduler failed.
-    """
-
-    key: str
-    id: str
-    demand: Demand
-    prepared: PreparedTask | None = None
-    state: State = "waiting"
-    record: EnvironmentRecord | None = None
-    future: Future[EnvironmentRecord] = field(default_factory=_future)
-    cancelled: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
-    """What was found of a holder's tasks.
-
-    Args:
-        running: Those that run, attended again.
-        waiting: Those that were kept while they waited, in line again.
-        ended: Those that have ended, the oldest first.
-    """
-
-    running: tuple[Ticket, ...] = ()
-    waiting: tuple[Ticket, ...] = ()
-    ended: tuple[TaskLine, ...] = ()
 
 
 class Scheduler:
@@ -114,19 +71,15 @@ class Scheduler:
         options: StartOptions | None = None,
     ) -> None:
         self._contexts, self._kitchen, self._budget = contexts, kitchen, budget
+        self._crew = Crew(contexts)
         self.holder, self._command = holder, command
         self._on_end = on_end
         self._options = replace(options or StartOptions(), command=command, tied=False)
-        self._changed = Condition()
         self._waiting: deque[Ticket] = deque()
         self._tickets: dict[str, Ticket] = {}
         self._active: set[Ticket] = set()
         self._count = 0
-        self._threads: set[Thread] = set()
-        self._spare: list[Context] = []
-        self._bell = Bell()
         self._stopped = False
-        self._failure: BaseException | None = None
         self._held = ExitStack()
         self._facts: EngineFacts | None = None
 
@@ -140,10 +93,9 @@ class Scheduler:
             Busy: Another process is.
             EngineUnavailable, TimedOut: The engine cannot be asked.
         """
-        context = self._borrow()
-        self._facts = context.engine.facts()
-        self._take(context)
-        self._give_back(context)
+        with self._crew.context() as context:
+            self._facts = context.engine.facts()
+            self._take(context)
         try:
             yield self
         finally:
@@ -171,10 +123,10 @@ class Scheduler:
         Raises:
             StackctlError: The scheduler failed: nothing starts any more, what runs goes on.
         """
-        with self._changed:
-            done = self._changed.wait_for(self._is_done, timeout)
-        if done and self._failure is not None:
-            raise self._failure
+        with self._crew.changed:
+            done = self._crew.changed.wait_for(self._is_done, timeout)
+        if done and self._crew.failure is not None:
+            raise self._crew.failure
         return done
 
     def hand_over(self, timeout: float = 300.0) -> None:
@@ -191,33 +143,27 @@ class Scheduler:
         self._held.close()
 
     def _leave(self, timeout: float) -> bool:
-        """Let every thread leave its task; whether all have."""
-        with self._changed:
+        """Start nothing any more and let every thread leave its task; whether all have."""
+        with self._crew.changed:
             self._stopped = True
             self._drop_waiting()
-            self._bell.ring()
-            return self._changed.wait_for(lambda: not self._threads, timeout)
+        return self._crew.leave(timeout)
 
     def _release(self) -> None:
-        left = self._leave(LEAVING)
-        with self._changed:
-            spare, self._spare = self._spare, []
-        for context in spare:
-            context.engine.close()
+        self._leave(LEAVING)
+        self._crew.close()
         self._held.close()
-        if left:
-            self._bell.close()
 
     def _is_done(self) -> bool:
-        stopped = self._stopped or self._failure is not None
-        return not self._threads and (stopped or not self._waiting)
+        stopped = self._stopped or self._crew.failure is not None
+        return self._crew.idle and (stopped or not self._waiting)
 
     # Submitting
 
     @property
     def counts(self) -> dict[State, int]:
         """How many wait, are being started, run, and have ended."""
-        with self._changed:
+        with self._crew.changed:
             running = sum(one.state == "running" for one in self._active)
             starting = len(self._active) - running
             waiting = len(self._waiting)
@@ -231,9 +177,8 @@ class Scheduler:
             PolicyError: It asks for what policy refuses.
         """
         if not task:
-            context = self._borrow()
-            task = new_task_id(context)
-            self._give_back(context)
+            with self._crew.context() as context:
+                task = new_task_id(context)
         prepared = prepare_task(task, replace(spec, holder=self.holder, key=key), self._kitchen)
         message, hint = misfit(key, self._demand(prepared), self._budget)
         if message:
@@ -257,13 +202,13 @@ class Scheduler:
         ticket = Ticket(
             key=prepared.spec.key, id=prepared.id, demand=self._demand(prepared), prepared=prepared
         )
-        with self._changed:
+        with self._crew.changed:
             if self._stopped:
                 raise UsageError(f"`{self.holder}` takes no more tasks", hint="it was closed")
             self._enter(ticket)
         if durable:
             self._keep(ticket, prepared)
-        with self._changed:
+        with self._crew.changed:
             self._waiting.append(ticket)
             if self._stopped:
                 self._drop_waiting()
@@ -278,20 +223,20 @@ class Scheduler:
         self._tickets[ticket.key] = ticket
 
     def _keep(self, ticket: Ticket, prepared: PreparedTask) -> None:
-        context = self._borrow()
         try:
-            with context.store.lock(prepared.project, command=self._command, wait=10.0):
+            with (
+                self._crew.context() as context,
+                context.store.lock(prepared.project, command=self._command, wait=10.0),
+            ):
                 context.store.write_spec(prepared.project, spec_to_plain(prepared.spec))
                 record = pending_record(context, prepared, self._options, self._known_facts())
                 record = replace(record, deadline=deadline(context, QUEUE_SECONDS))
                 context.store.write(record)
                 ticket.record = record
         except BaseException:
-            with self._changed:
+            with self._crew.changed:
                 del self._tickets[ticket.key]
             raise
-        finally:
-            self._give_back(context)
 
     def _demand(self, prepared: PreparedTask) -> Demand:
         return demand_of(prepared.prepared.bounded.services, self._known_facts().cpus)
@@ -308,30 +253,30 @@ class Scheduler:
 
         It returns at once; the ticket's future says when it has ended.
         """
-        with self._changed:
+        with self._crew.changed:
             ticket = self._tickets.get(key)
             if ticket is None:
                 return False
             if ticket.state == "waiting":
                 self._waiting.remove(ticket)
                 self._activate(ticket, "starting")
-                self._run(self._abandon, ticket, reason)
+                self._crew.run(self._abandon, ticket, reason)
             else:
                 self._end(ticket, reason)
             return True
 
     def stop(self, reason: str) -> None:
         """Start nothing any more and end what runs; what waits is dropped, without a trace unless durable."""
-        with self._changed:
+        with self._crew.changed:
             self._stopped = True
             self._drop_waiting()
             for ticket in self._active:
                 self._end(ticket, reason)
-            self._changed.notify_all()
+            self._crew.changed.notify_all()
 
     def kill(self) -> None:
         """Do not wait for tasks that are being ended: KILL to what runs."""
-        with self._changed:
+        with self._crew.changed:
             running = [one.record for one in self._active if one.state == "running" and one.record]
         context = self._contexts()
         with suppress(StackctlError):
@@ -345,14 +290,14 @@ class Scheduler:
             ticket = self._waiting.popleft()
             ticket.state = "ended"
             self._tickets.pop(ticket.key, None)
-            _drop(ticket)
+            ticket.drop()
 
     def _end(self, ticket: Ticket, reason: str) -> None:
         if ticket.cancelled:
             return
         ticket.cancelled = reason
         if ticket.state == "running":  # one that is being started is ended by its own thread
-            self._run(self._end_beside, ticket, reason)
+            self._crew.run(self._end_beside, ticket, reason)
 
     def _end_beside(self, context: Context, ticket: Ticket, reason: str) -> None:
         with suppress(Busy):  # somebody else is ending it
@@ -369,41 +314,18 @@ class Scheduler:
 
     def _fill(self) -> None:
         """Start what may start now; under the lock."""
-        if self._stopped or self._failure is not None:
+        if self._stopped or self._crew.failure is not None:
             return
         used = [one.demand for one in self._active]
         first = [one.demand for one in islice(self._waiting, self._budget.tasks)]
         for _ in range(admit(first, used, self._budget)):
             ticket = self._waiting.popleft()
             self._activate(ticket, "starting")
-            self._run(self._start, ticket)
+            self._crew.run(self._start, ticket)
 
     def _activate(self, ticket: Ticket, state: State) -> None:
         ticket.state = state
         self._active.add(ticket)
-
-    def _run(self, work: Callable[..., None], ticket: Ticket, *more: str) -> None:
-        """Do something for a ticket in a thread with a context of its own; under the lock."""
-
-        def whole() -> None:
-            try:
-                context = self._borrow()
-                try:
-                    work(context, ticket, *more)
-                finally:
-                    self._give_back(context)
-            except HandedOver:
-                _drop(ticket)
-            except BaseException as error:  # raised by `wait`, in the caller's thread
-                self._fail(ticket, error)
-            finally:
-                with self._changed:
-                    self._threads.discard(thread)
-                    self._changed.notify_all()
-
-        thread = Thread(target=whole, name=f"task-{ticket.id}", daemon=True)
-        self._threads.add(thread)
-        thread.start()
 
     def _start(self, context: Context, ticket: Ticket) -> None:
         prepared = ticket.prepared
@@ -424,50 +346,32 @@ class Scheduler:
         return None
 
     def _attend(self, context: Context, ticket: Ticket, started: Started) -> None:
-        with self._changed:
+        with self._crew.changed:
             ticket.state, ticket.record = "running", started.record
             reason = ticket.cancelled
         if reason:
             started.exit.close()
             record = end_task(context, started.record.project, "cancelled", reason, command=self._command)
         else:
-            record = attend(context, started, self._command, self._bell)
+            record = attend(context, started, self._command, self._crew.bell)
         self._ended(ticket, record)
 
     def _go_on(self, context: Context, ticket: Ticket) -> None:
         if ticket.record is not None:
-            self._ended(ticket, go_on(context, ticket.record, self._command, self._bell))
+            self._ended(ticket, go_on(context, ticket.record, self._command, self._crew.bell))
 
     def _ended(self, ticket: Ticket, record: EnvironmentRecord) -> None:
         ticket.record = record
         if self._on_end is not None:
             self._on_end(record)
-        with self._changed:
+        with self._crew.changed:
             ticket.state = "ended"
             self._count += 1
             self._active.discard(ticket)
             self._tickets.pop(ticket.key, None)
             self._fill()
-            self._changed.notify_all()
+            self._crew.changed.notify_all()
         ticket.future.set_result(record)
-
-    def _fail(self, ticket: Ticket, error: BaseException) -> None:
-        with self._changed:
-            self._failure = self._failure or error
-            self._bell.ring()
-            self._changed.notify_all()
-        if not ticket.future.done():
-            ticket.future.set_exception(error)
-
-    def _borrow(self) -> Context:
-        with self._changed:
-            if self._spare:
-                return self._spare.pop()
-        return self._contexts()
-
-    def _give_back(self, context: Context) -> None:
-        with self._changed:
-            self._spare.append(context)
 
     # Recovery
 
@@ -483,9 +387,8 @@ class Scheduler:
         Raises:
             StackctlError: One of them cannot be dealt with.
         """
-        context = self._borrow()
-        try:
-            records = self._records(context)
+        with self._crew.context() as context:
+            records = holders_records(context, self.holder, command=self._command)
             lines = [task_line(record) for record in records if record.phase not in LIVE]
             seen = {record.project for record in records}
             old = context.store.finished_tasks()
@@ -495,23 +398,8 @@ class Scheduler:
             again = [record.project for record in records if record.phase == "pending"]
             again += [task_project(line.id) for line in lines if never_began(line)]
             waiting = [one for project in again if (one := self._requeue(context, project)) is not None]
-        finally:
-            self._give_back(context)
         ended = sorted(lines, key=lambda line: (line.created, line.id))
         return Recovery(running=tuple(running), waiting=tuple(waiting), ended=tuple(ended))
-
-    def _records(self, context: Context) -> list[EnvironmentRecord]:
-        """The records of this holder's recent tasks, at rest: waiting, running or ended."""
-        found = [one for one in context.store.records() if one.task and one.task.holder == self.holder]
-        if any(record.phase == "starting" for record in found):
-            context.clock.sleep(IN_FLIGHT)
-        settled = [self._at_rest(context, record) for record in found]
-        return sorted(settled, key=lambda record: (record.created, record.project))
-
-    def _at_rest(self, context: Context, record: EnvironmentRecord) -> EnvironmentRecord:
-        if record.phase not in ("starting", "stopping"):
-            return record
-        return bring_to_rest(context, record.project, command=self._command)
 
     def _rejoin(self, record: EnvironmentRecord) -> Ticket:
         task = record.task
@@ -519,10 +407,10 @@ class Scheduler:
             raise RuntimeError(f"{record.project} is no task")
         demand = demand_of(record.services, self._known_facts().cpus)
         ticket = Ticket(key=task.key, id=task.id, demand=demand, record=record)
-        with self._changed:
+        with self._crew.changed:
             self._enter(ticket)
             self._activate(ticket, "running")
-            self._run(self._go_on, ticket)
+            self._crew.run(self._go_on, ticket)
         return ticket
 
     def _requeue(self, context: Context, project: str) -> Ticket | None:
@@ -544,8 +432,3 @@ class Scheduler:
             return ticket
         prepared = self.prepare(spec, spec.key, record.task.id)
         return self.enqueue(prepared)
-
-
-def _drop(ticket: Ticket) -> None:
-    if not ticket.future.done():
-        ticket.future.set_exception(CancelledError())
