@@ -188,7 +188,9 @@ class Orchestrator:
         if known is not None:
             return known
         if key not in self._entering:
-            self._entering[key] = asyncio.create_task(self._enter(image, command, key, options))
+            entering = asyncio.create_task(self._enter(image, command, key, options))
+            entering.add_done_callback(_heard)
+            self._entering[key] = entering
         # whoever gives up here does not keep a task that is on disk from being followed
         return await asyncio.shield(self._entering[key])
 
@@ -333,6 +335,12 @@ class Orchestrator:
         """Wait until a task has ended."""
         self._changed.clear()
         await self._changed.wait()
+
+
+def _heard(entering: asyncio.Task[Ticket]) -> None:
+    """Its error need not be awaited: asyncio would print it."""
+    if not entering.cancelled():
+        entering.exception()
 
 
 def _budget(memory: int, cpus: int, tasks: int, asked: Limits | None) -> Any:
