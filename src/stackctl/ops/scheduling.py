@@ -18,6 +18,7 @@ from stackctl.core.spec_files import spec_from_plain, spec_to_plain
 from stackctl.core.tasks import task_line
 from stackctl.ops.adopting_tasks import holders_records
 from stackctl.ops.crew import Crew
+from stackctl.ops.holding import held
 from stackctl.ops.recording import deadline
 from stackctl.ops.task_ending import end_task
 from stackctl.ops.task_preparing import prepare_task
@@ -95,27 +96,11 @@ class Scheduler:
         """
         with self._crew.context() as context:
             self._facts = context.engine.facts()
-            self._take(context)
+            self._held.enter_context(held(context.store, self.holder, self._command))
         try:
             yield self
         finally:
             self._release()
-
-    def _take(self, context: Context) -> None:
-        name = f"holder-{self.holder}"
-        holder, mine = context.store.lock_holder(name), context.store.lease(self._command)
-        if holder is not None and (holder.pid, holder.started) == (mine.pid, mine.started):
-            raise Busy(
-                f"`{self.holder}` is at work in this process already, pid {holder.pid} (`{holder.command}`)",
-                hint="hand it over or close it first",
-            )
-        try:
-            self._held.enter_context(context.store.lock(name, command=self._command, wait=0.5))
-        except Busy as error:
-            raise Busy(
-                f"`{self.holder}` is at work in another process: {error.message.partition(': ')[2]}",
-                hint="wait for it to end, or end it: what it runs is found again afterwards",
-            ) from None
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until nothing waits and nothing runs, or so many seconds; whether that is so.
