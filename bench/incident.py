@@ -55,7 +55,7 @@ NUMBERS: Sequence[tuple[str, str, Number]] = (
     ("least free memory, of 3072 MiB", "{:.0f} MiB", lambda one: min(x.free for x in one.looks) / (1 << 20)),
     ("time with less than 5 % free", "{:.1f} s", short),
     ("most processes", "{:.0f}", lambda one: max(x.processes for x in one.looks)),
-    ("processes of the suite that the kernel ended", "{:.0f}", lambda one: one.suite),
+    ("processes that the kernel ended in the suite's container", "{:.0f}", lambda one: one.suite),
     ("from the suite's begin until nothing was left of it", "{:.1f} s", lambda one: one.gone),
     ("the job's requests that were answered, of about 300", "{:.0f}", lambda one: answered(one, JOB)),
     ("the shell's requests that were answered, of about 300", "{:.0f}", lambda one: answered(one, SHELL)),
@@ -70,7 +70,8 @@ def spread(shown: str, values: Sequence[float]) -> str:
     """The median, and the least and greatest where they differ."""
     if min(values) == max(values):
         return shown.format(values[0])
-    return f"{shown.format(median(values))} ({min(values):.4g} to {max(values):.4g})"
+    number = shown.split(maxsplit=1)[0]
+    return f"{shown.format(median(values))} ({number.format(min(values))} to {number.format(max(values))})"
 
 
 def fate(scenes: Sequence[Scene], name: str) -> str:

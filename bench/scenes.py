@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +56,7 @@ class Scene:
     Args:
         looks: At the host.
         began: When the suite began, seconds since the epoch.
-        suite: Processes of the suite that the kernel ended.
+        suite: Processes that the kernel ended in the suite's container.
         gone: When nothing was left of the suite.
         ended_by: Who ended it.
         told: What it was told to a person, line by line.
@@ -103,11 +103,11 @@ class Stage:
         self.ids.clear()
         wait(lambda: self.host.look().processes == 0, 20, "an empty host")
 
-    def fates(self, began: float, looks: Sequence[Look]) -> dict[str, Fate]:
+    def fates(self, began: float) -> dict[str, Fate]:
         """How the bystanders fared until now."""
-        return {name: self._fate(one, began, looks) for name, one in self.ids.items()}
+        return {name: self._fate(one, began) for name, one in self.ids.items()}
 
-    def _fate(self, container: str, began: float, looks: Sequence[Look]) -> Fate:
+    def _fate(self, container: str, began: float) -> Fate:
         state = json.loads(self.host.engine.docker("inspect", container))[0]["State"]
         lines = self.host.engine.docker("logs", container).splitlines()
         pairs = [line.split() for line in lines if line.count(" ") == 1]
@@ -177,7 +177,7 @@ def without(stage: Stage) -> Scene:
             began = time.time()
             suite = stage.start(*SUITE)
             until(began + AFTER)
-        fates = stage.fates(began, looks)
+        fates = stage.fates(began)
         killed = looks[-1].kills.get(suite, 0)
     finally:
         stage.leave(*([suite] if suite else []))
@@ -198,12 +198,12 @@ def within(stage: Stage) -> Scene:
                 gone = time.time() - began
             until(began + AFTER)
             told = stage.ask("tasks", "--all", "--json")[-1]
-            fates = stage.fates(began, looks)
+            fates, others = stage.fates(began), set(stage.ids.values())
     finally:
         stage.leave()
     incidents = stage.ask("incidents", told["id"], "--json")
     ended = next(one for one in incidents if one["action"] == "end")
-    killed = max((sum(one.kills.values()) for one in looks), default=0)
+    killed = max(sum(count for one, count in look.kills.items() if one not in others) for look in looks)
     by = f"the watchdog ({ended['rule']}), exit code {task.returncode}"
     why = stage.ask("why", told["id"]).splitlines()
     return Scene(tuple(looks), began, fates, killed, gone, by, tuple(why))
