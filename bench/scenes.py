@@ -18,7 +18,7 @@ from small_host import MACHINE_KEEPS, Look, SmallHost, machine_available
 IMAGE = "python:3.11"
 PROGRAMS = Path(__file__).resolve().parent / "rogue"
 HOLDS = 20
-"""MiB that each server which the suite leaves behind fills; with its interpreter it comes to about 26."""
+"""MiB that each server which the suite leaves behind fills; 24 are resident, shared pages among them."""
 SUITE = ["timeout", "60", "sh", "-c", f"while :; do python /tests/suite.py {HOLDS}; done"]
 LIMITS = ("--limit", "memory=1g", "--limit", "pids=64", "--lifetime", "1m")
 JOB, SHELL = "a job that holds 256 MiB", "a shell that holds 8 MiB"

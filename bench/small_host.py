@@ -104,16 +104,6 @@ class SmallHost:
             watching.over.set()
             thread.join()
 
-    def removed(self) -> bool:
-        """Remove its cgroups; whether none is left."""
-        for one in self._folders():
-            with suppress(OSError):
-                one.rmdir()
-        return not self._folders()
-
-    def _folders(self) -> list[Path]:
-        return [one for one in (path / self.name for path in CGROUPS.iterdir()) if one.is_dir()]
-
 
 def numbers(path: Path) -> dict[str, int]:
     """A file of `name number` lines."""
@@ -145,6 +135,21 @@ def small_host(memory: int, pids: int, image: str, archive: Path) -> Iterator[Sm
         archive: Where the image is kept for its way from the one engine to the other.
     """
     name = f"incident-{uuid4().hex[:8]}"
+    try:
+        bound(name, memory, pids)
+        subprocess.run(["docker", "save", "--output", str(archive), image], check=True, timeout=120)
+        host = SmallHost(name, memory, PrivateDaemon(images=archive, options=[f"--cgroup-parent=/{name}"]))
+        try:
+            host.engine.start()
+            yield host
+        finally:
+            host.engine.close()
+    finally:
+        remove(name)
+
+
+def bound(name: str, memory: int, pids: int) -> None:
+    """Make the cgroup, and give it its limits."""
     for controller, file, value in (
         ("memory", "memory.limit_in_bytes", memory),
         ("memory", "memory.memsw.limit_in_bytes", memory),
@@ -152,15 +157,15 @@ def small_host(memory: int, pids: int, image: str, archive: Path) -> Iterator[Sm
     ):
         (CGROUPS / controller / name).mkdir(exist_ok=True)
         (CGROUPS / controller / name / file).write_text(str(value))
-    subprocess.run(["docker", "save", "--output", str(archive), image], check=True, timeout=120)
-    host = SmallHost(name, memory, PrivateDaemon(images=archive, options=[f"--cgroup-parent=/{name}"]))
-    try:
-        host.engine.start()
-        yield host
-    finally:
-        host.engine.close()
-        end = time.monotonic() + 20
-        while not host.removed():
-            if time.monotonic() > end:
-                sys.exit(f"error: the cgroups of {name} are still there")
-            time.sleep(0.05)
+
+
+def remove(name: str) -> None:
+    """Remove the cgroup from every hierarchy; one that stays is an error."""
+    end = time.monotonic() + 20
+    while left := [one for one in CGROUPS.glob(f"*/{name}") if one.is_dir()]:
+        if time.monotonic() > end:
+            sys.exit(f"error: the cgroups of {name} are still there")
+        for one in left:
+            with suppress(OSError):  # its last process ends a moment later
+                one.rmdir()
+        time.sleep(0.05)
