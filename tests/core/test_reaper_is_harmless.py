@@ -21,6 +21,7 @@ ENGINE = {
     *("past_events", "processes", "readings", "roster", "sample", "volumes", "close", "local"),
     *(
         "output",
+        "renew_limits",
         "end_processes",
         "forbid_restart",
         "kill",

@@ -22,7 +22,7 @@ from stackctl.engine.docker import DockerEngine
 if TYPE_CHECKING:
     from stackctl.core.facts import Container
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.engine, pytest.mark.timeout(600)]
 
 WAITS = """
 services:

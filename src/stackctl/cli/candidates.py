@@ -183,6 +183,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "url": (complete_either, complete_services),
     "env": (complete_environments,),
     "render": (complete_stacks,),
+    "bound": (),
     "diff": (complete_stacks,),
     "lint": (complete_stacks,),
     "limits": (complete_stacks,),

@@ -136,7 +136,7 @@ def active(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stack_name(document_name: str, folder: str) -> str:
-    """What a stack without a stack file is called: as the file says, else as its folder, as Compose does it."""
+    """What a stack without a stack file is called: as the file says, else as its folder."""
     raw = (document_name or folder).lower()
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "" for c in raw)
     return kept.lstrip("-_")[:48] or "compose"

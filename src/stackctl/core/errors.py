@@ -39,6 +39,7 @@ class Problem:
         hint: What to do about it, or empty.
         source: The file it stands in, as the user named it; empty when there is none.
         line: 1-based line in `source`; 0 when it is not known.
+        service, word: Of policy's: for which service which word of `allow:` lets it stand; else empty.
     """
 
     path: str = ""
@@ -46,6 +47,8 @@ class Problem:
     hint: str = ""
     source: str = ""
     line: int = 0
+    service: str = ""
+    word: str = ""
 
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}" if self.source and self.line else self.source

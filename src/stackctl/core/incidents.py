@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stackctl.core.actions import Violation
+from stackctl.core.names import task_of
 from stackctl.core.units import show_duration, show_size
 
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ def _headline(incident: Incident, clock: str) -> str:
     subject = incident.service or incident.stack or "the host"
     verb = _VERBS.get(incident.action, incident.action)
     if incident.action == "end" and incident.service:
-        return f"`{subject}` was stopped at {clock}, and with it `{incident.stack}`: {_because(incident)}"
+        task = task_of(incident.project)
+        whole = f"the whole of task {task}" if task else f"`{incident.stack}`"
+        return f"`{subject}` was stopped at {clock}, and with it {whole}: {_because(incident)}"
     return f"`{subject}` {verb} at {clock}: {_because(incident)}"
 
 

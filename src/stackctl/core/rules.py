@@ -93,10 +93,17 @@ class Findings:
     def changes(self) -> tuple[Change, ...]:
         return tuple(self._changes)
 
-    def refuse(self, path: str, message: str, hint: str = "") -> None:
-        """Note that something cannot stand."""
-        rules = self.rules
-        problem = Problem(path=path, message=message, hint=hint, source=rules.source, line=self._line(path))
+    def refuse(self, path: str, message: str, hint: str = "", *, service: str = "", word: str = "") -> None:
+        """Note that something cannot stand; `word` of `allow:` would let it, for `service`."""
+        problem = Problem(
+            path=path,
+            message=message,
+            hint=hint,
+            source=self.rules.source,
+            line=self._line(path),
+            service=service,
+            word=word,
+        )
         self._problems.setdefault(problem)
 
     def change(self, path: str, what: str, reason: str) -> None:
@@ -164,7 +171,7 @@ def needs(findings: Findings, service: str, word: str, path: str, message: str) 
         hint = f"this machine's policy forbids `{word}` for everyone{where}"
     else:
         hint = f"if it must be so, write `allow: {{{service}: [{word}]}}` in the stack file"
-    findings.refuse(path, message, hint)
+    findings.refuse(path, message, hint, service=service, word=word)
     return False
 
 

@@ -74,6 +74,10 @@ class SocketTransport:
         body = {"RestartPolicy": {"Name": "no"}}
         self._act("POST", [f"/containers/{quote(one)}/update" for one in ids], body=body)
 
+    def renew_memory(self, container: str, memory: int, swap: int) -> None:
+        body = {"Memory": memory, "MemorySwap": swap}
+        self._act("POST", [f"/containers/{quote(container)}/update"], body=body, already=(409,))
+
     def remove(self, kind: Kind, ids: Sequence[str]) -> None:
         # 409 is a container that runs again, or whose removal is under way; never force: it may be alive
         already = (409,) if kind == "containers" else ()

@@ -69,6 +69,9 @@ class CommandTransport:
     def forbid_restart(self, ids: Sequence[str]) -> None:
         self._act(["update", "--restart", "no"], ids)
 
+    def renew_memory(self, container: str, memory: int, swap: int) -> None:
+        self._act(["update", "--memory", str(memory), "--memory-swap", str(swap)], [container])
+
     def remove(self, kind: Kind, ids: Sequence[str]) -> None:
         forgiven = _NOT_NOW if kind == "containers" else ("not found",)
         self._act([kind.removesuffix("s"), "rm"], ids, forgiven=forgiven)

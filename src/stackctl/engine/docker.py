@@ -204,6 +204,17 @@ class DockerEngine(Making):
         """Take the engine's own restart policy from containers, so that what is ended stays so."""
         self._transport.forbid_restart(ids)
 
+    def renew_limits(self, containers: Sequence[Container]) -> None:
+        """Have the engine write the memory limits that containers have by its own word once more.
+
+        With systemd's driver the runtime writes the swap limit itself, and systemd, which does not know of
+        it, takes it back when it starts another unit (seen with runc 1.1.15 and systemd 257).
+        """
+        for one in containers:
+            memory, swap = one.limits.memory, one.limits.swap
+            if memory and swap and min(memory, swap) > 0:
+                self._transport.renew_memory(one.id, memory, swap)
+
     def remove_containers(self, ids: Sequence[str]) -> None:
         """Remove containers that have ended, never their volumes; what runs is left, as `inspect` shows."""
         self._transport.remove("containers", ids)

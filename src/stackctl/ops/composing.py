@@ -165,4 +165,3 @@ def compose_stack_text(files: Sequence[str], description: str = "") -> str:
     listed = files[0] if len(files) == 1 else f"[{', '.join(files)}]"
     head = f"description: {description}\n" if description else ""
     return f"{head}compose: {listed}\n"
-

@@ -154,6 +154,7 @@ class SteppedEngine:
         self.stop = around(_if_any("stop"), engine.stop)
         self.kill = around(_if_any("kill"), engine.kill)
         self.restart = around(_if_any("restart"), engine.restart)
+        self.renew_limits = around(_if_any("renew-limits"), engine.renew_limits)
         self.forbid_restart = around(_if_any("forbid-restart"), engine.forbid_restart)
         self.remove_containers = around(_if_any("remove-containers"), engine.remove_containers)
         self.remove_networks = around(_if_any("remove-networks"), engine.remove_networks)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 KERNEL = "kernel"
 ENGINE_ONLY = "unverified: the cgroups of this engine cannot be read from here"
 PATIENCE = 2.0
-"""Seconds until every limit must stand in the kernel: with systemd's driver one may come after the start."""
+"""Seconds until every limit must stand in the kernel; with systemd's driver one may come late."""
 _BETWEEN = 0.1
 
 
@@ -55,13 +55,15 @@ def _settled_problems(
     services: Mapping[str, ServiceRecord],
     containers: Sequence[Container],
 ) -> list[Problem]:
-    """What is not in force once the kernel had time to be told."""
+    """What is not in force once the kernel was told again, and had time to hear of it."""
     until = context.clock.now().boottime + PATIENCE
-    while True:
-        problems = _problems(context, facts, services, containers)
-        if not problems or not facts.local or context.clock.now().boottime >= until:
-            return problems
+    problems = _problems(context, facts, services, containers)
+    if problems and facts.local:
+        context.engine.renew_limits(containers)
+    while problems and facts.local and context.clock.now().boottime < until:
         context.clock.sleep(_BETWEEN)
+        problems = _problems(context, facts, services, containers)
+    return problems
 
 
 def _problems(
