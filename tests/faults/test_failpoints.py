@@ -24,6 +24,12 @@ from stackctl.ops.protocols import Engine, Store
 OPS = Path(stackctl.ops.__file__).parent
 
 ENGINE_QUESTIONS = {
+    "attach",
+    "config",
+    "container_logs",
+    "exit_wait",
+    "output",
+    "resize",
     "close",
     "containers",
     "events",
@@ -48,6 +54,11 @@ ENGINE_QUESTIONS = {
     "warm",
 }
 STORE_QUESTIONS = {
+    "finished_tasks",
+    "output_tail",
+    "past",
+    "read_spec",
+    "task_ids",
     "data_size",
     "deployment",
     "folder",
@@ -75,9 +86,12 @@ CHANGING = ("write", "ensure", "make", "remove", "purge", "move", "set_aside", "
 
 DOORS = {
     "authoring": {"stackctl.state.atomic"},  # writes the user's own files, in the checkout
+    "bounded_call": {"stackctl.engine.process"},  # beside threads, a pure function in a new interpreter
     "doctor_engine": {"stackctl.engine.endpoint", "stackctl.engine.process", "stackctl.engine.wire"},
     "doctor_host": {"stackctl.engine.endpoint"},
     "failpoints": {"stackctl.state.failures"},
+    "keeping_watch": {"stackctl.engine.detached"},  # starts the supervisor
+    "surroundings": {"stackctl.state.home"},  # finds the user's files, for the command line and the API
     "service": {"stackctl.state.atomic"},  # writes the service manager's unit, among its files
 }
 """Which use cases reach past the two objects, and to what; doctor only asks."""
