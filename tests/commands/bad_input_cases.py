@@ -86,7 +86,7 @@ def ruled(
 WORDS = (
     cast("unknown command", "uo hello", "no such command `uo`: did you mean `up`?", "--help"),
     cast("unknown option", "up hello --forse", "no such option", "stackctl up --help"),
-    cast("missing name", "up", "missing argument", "stackctl up --help"),
+    cast("missing name", "with", "missing argument", "stackctl with --help"),
     cast("one word too many", "up hello again", "unexpected extra argument", "stackctl up --help"),
     cast("bad duration", "up hello --wait-timeout soon", "--wait-timeout", "such as 30s"),
     cast("negative duration", "up hello --lifetime -5m", "--lifetime", "such as 30s"),
@@ -455,4 +455,88 @@ CONFIGURATION = (
     configured("a mark above", "limits: {pids: 100}\nwatchdog: {pids: 150}\n", "watchdog.pids", ""),
 )
 
-CASES = (*WORDS, *STACK_FILES, *TEMPLATES, *POLICY, *CONFIGURATION)
+BATCH = "checkout/b.jsonl"
+TASKS = (
+    cast("a task without an image", "run", "missing argument", "", code=125),
+    cast("an image of a task that is none", "run Bad//Image", "is not an image", "", code=125),
+    cast(
+        "a sidecar of no template",
+        "run --sidecar nothing busybox:1.35",
+        "no template `sidecars/nothing`",
+        "there are",
+        code=125,
+    ),
+    cast(
+        "two sidecars of one name",
+        "run --sidecar redis --sidecar redis busybox:1.35",
+        "two sidecars",
+        "second=",
+        code=125,
+    ),
+    cast(
+        "a sidecar called task",
+        "run --sidecar task=redis busybox:1.35",
+        "cannot be called `task`",
+        "",
+        code=125,
+    ),
+    cast(
+        "sidecars without a network",
+        "run --network none --sidecar redis busybox:1.35",
+        "cannot reach",
+        "leave out",
+        code=125,
+    ),
+    cast(
+        "a reach of nobody", "run --reach db=isolated busybox:1.35", "no such sidecar", "--sidecar", code=125
+    ),
+    cast("a mount without a target", "run --mount /tmp busybox:1.35", "is no mount", "SRC:DST", code=125),
+    cast("a mount of nothing", "run --mount /no/such:/x busybox:1.35", "no file or folder", "", code=125),
+    cast("a limit of a sidecar of nobody", "run --limit db.memory=1g busybox:1.35", "db", "", code=125),
+    cast("a limit of a task that is none", "run --limit memry=1g busybox:1.35", "memry", "", code=125),
+    cast("a variable of a task that is none", "run --env 1A=b busybox:1.35", "1A", "", code=125),
+    cast("an env file that is not there", "run --env-file no.env busybox:1.35", "no.env", "", code=125),
+    cast("a folder that is not absolute", "run -w here busybox:1.35", "not absolute", "", code=125),
+    cast(
+        "a lifetime of a task that is none", "run --lifetime soon busybox:1.35", "--lifetime", "30s", code=125
+    ),
+    cast("an environment that is none", "run --in nothing test", "nothing", "", code=125),
+    cast("data of nobody", "run --data-from 0123456789ab busybox:1.35", "0123456789ab", "", code=125),
+    cast("waiting for nobody", "wait 0123456789ab", "there is no task", "tasks --all"),
+    cast("cancelling nobody", "cancel 0123456789ab", "there is no task", "tasks --all"),
+    cast("cancelling nothing", "cancel", "name tasks", "tasks"),
+    cast("inspecting nobody", "inspect 0123456789ab", "there is no task", "tasks --all"),
+    cast("forgetting nobody", "rm 0123456789ab", "there is no task", "tasks --all"),
+    cast("pruning without an age", "tasks prune", "--older-than", "7d"),
+    cast("data without pruning", "tasks --data", "go with prune", ""),
+    cast("a batch of no file", "batch no.jsonl", "no.jsonl", ""),
+    Case(
+        "a batch that is no JSON",
+        ("batch", "b.jsonl"),
+        2,
+        ("b.jsonl:2",),
+        "",
+        {BATCH: '{"image": "a:1"}\n{"image\n'},
+    ),
+    Case(
+        "a task of a batch without an image",
+        ("batch", "b.jsonl"),
+        2,
+        ("b.jsonl:1", "image"),
+        "",
+        {BATCH: "{}\n"},
+    ),
+    Case(
+        "an unknown key in a batch",
+        ("batch", "b.jsonl"),
+        2,
+        ("b.jsonl:1", "imge"),
+        "",
+        {BATCH: '{"image": "a:1", "imge": 1}\n'},
+    ),
+    cast("no compose file here", "bound", "no compose file in this folder", "-f"),
+    cast("a compose file that is not there", "up -f no.yml", "no.yml", ""),
+    cast("a name and a file", "up s -f no.yml", "--file goes without", "compose:"),
+)
+
+CASES = (*WORDS, *TASKS, *STACK_FILES, *TEMPLATES, *POLICY, *CONFIGURATION)

@@ -100,6 +100,7 @@ CHANGES_BY_HAND = {
     "authoring": {"mkdir", "unlink", "open", "write_atomic"},  # as above
     "bounded_call": {"fork", "kill", "pipe", "_exit"},  # a child for a pure function
     "failpoints": {"open", "kill", "killpg"},
+    "keeping_watch": {"kill"},  # asks a supervisor to leave, whose lease proves which process it is
     "service": {"mkdir", "unlink", "write_atomic"},  # as above
 }
 CHANGING_CALLS = {

@@ -68,10 +68,10 @@ def batch_command(
     from stackctl.core.admission import host_budget, parse_budget
 
     path = _results_path(file, out)
+    tasks = _read_tasks(file, limit_layer(limits, lifetime))
     facts = session.engine.facts()
     whole = host_budget(facts.memory, facts.cpus, jobs or max(1, facts.cpus))
     most = parse_budget(budget, whole) if budget else whole
-    tasks = _read_tasks(file, limit_layer(limits, lifetime))
     words = session.command("batch", file)
     return _run(session, tasks, path, most, words, resume=resume, fail_fast=fail_fast)
 

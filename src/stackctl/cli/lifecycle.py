@@ -71,7 +71,7 @@ def up_command(
     Every service runs within its limits, which are proven to be in force. What fails is undone. Without NAME,
     the compose file of this folder, or those that -f names, taken as they are.
     """
-    chosen = Chosen(name or "", tuple(files), tuple(profiles), instance)
+    chosen = Chosen(name, tuple(files), tuple(profiles), instance)
     prepared = prepared_choice(
         session,
         chosen,
@@ -105,7 +105,7 @@ def up_command(
 class Chosen:
     """What a command line means: a stack by its name, compose files, or those of this folder."""
 
-    name: str
+    name: str | None
     files: tuple[Path, ...] = ()
     profiles: tuple[str, ...] = ()
     instance: str = ""
@@ -125,13 +125,13 @@ def prepared_choice(
         UsageError: Both a name and files were given.
         UsageError, PolicyError: As `prepare`.
     """
-    if chosen.name and (chosen.files or chosen.profiles):
+    if chosen.name is not None and (chosen.files or chosen.profiles):
         option = "--file" if chosen.files else "--profile"
         raise UsageError(
             f"{option} goes without a stack's name",
             hint="a stack file has `compose:` and `profiles:` of its own",
         )
-    if chosen.name:
+    if chosen.name is not None:
         return prepared_stack(session, chosen.name, chosen.instance, given, limits, lifetime, meanwhile)
     from stackctl.ops.composing import files_here, sources_from_files
     from stackctl.ops.preparing import prepare_sources, project_of, with_document

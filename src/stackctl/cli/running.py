@@ -35,6 +35,13 @@ SOURCE = "the command line"
 @click.argument("words", nargs=-1, metavar="[-- CMD [ARG]...]", type=click.UNPROCESSED)
 @click.option("--sidecar", "sidecars", multiple=True, metavar="[NAME=]TEMPLATE", help="A service beside it.")
 @click.option(
+    "--reach",
+    "reaches",
+    multiple=True,
+    metavar="SIDECAR=isolated",
+    help="Let containers on no shared network reach a sidecar.",
+)
+@click.option(
     "--limit",
     "limits",
     multiple=True,
@@ -65,6 +72,7 @@ def run_command(
     image: str,
     words: tuple[str, ...],
     sidecars: Sequence[str],
+    reaches: Sequence[str],
     limits: Sequence[str],
     lifetime: str | None,
     given: Sequence[str],
@@ -104,7 +112,7 @@ def run_command(
         network=network,
         limits=limit_layer([one for one in limits if "." not in one.partition("=")[0]], lifetime),
         sidecar_limits=_sidecar_limits(limits),
-        sidecars=_sidecars(sidecars),
+        sidecars=_reached(_sidecars(sidecars), reaches),
         allow=tuple(allow),
         terminal=attended and has_terminal(),
         stdin=attended and has_input(),
@@ -228,6 +236,23 @@ def _sidecars(words: Sequence[str]) -> Mapping[str, SidecarSpec]:
     if twice:
         raise UsageError(f"two sidecars are called `{twice[0]}`", hint="name one: --sidecar second=TEMPLATE")
     return sidecar_specs(dict(pairs))
+
+
+def _reached(sidecars: Mapping[str, SidecarSpec], words: Sequence[str]) -> Mapping[str, SidecarSpec]:
+    """The sidecars with from where they are reached beside the task's network.
+
+    Raises:
+        UsageError: A word names no sidecar of the task, or no place.
+    """
+    found = dict(sidecars)
+    for name, place in settings(words, "--reach").items():
+        if name not in found or place not in ("host", "isolated"):
+            raise UsageError(
+                f"--reach {name}={place}: there is no such sidecar, or no such place",
+                hint="name one of --sidecar, and host or isolated",
+            )
+        found[name] = replace(found[name], reach=("host", "isolated") if place == "isolated" else ("host",))
+    return found
 
 
 def _sidecar_limits(words: Sequence[str]) -> Mapping[str, Layer]:

@@ -140,12 +140,14 @@ class ServiceSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDefinition:
-    """A named task of a stack; `lifetime` in seconds, 0 for the stack's."""
+    """A named task of a stack; `lifetime` in seconds, 0 for the stack's; its own limits beat the stack's."""
 
     image: str
     command: tuple[str, ...] = ()
     lifetime: float = 0.0
     environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Layer = field(default_factory=dict)
+    guard: Guard | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,6 +146,9 @@ def read_guard(service: Fields) -> Guard | None:
     )
 
 
+_TASK = ("image", "command", "lifetime", "environment", "limits", "guard")
+
+
 def _tasks(stack: Fields) -> Mapping[str, TaskDefinition]:
     sheet = stack.inner("tasks")
     sheet.check_keys(partial(check_name, what="task"))
@@ -153,7 +156,7 @@ def _tasks(stack: Fields) -> Mapping[str, TaskDefinition]:
 
 
 def _task(report: Report, raw: Any, path: str) -> TaskDefinition:
-    sheet = Fields(report, raw, path, ("image", "command", "lifetime", "environment"))
+    sheet = Fields(report, raw, path, _TASK)
     if "image" not in sheet:
         sheet.lacking("the task needs an `image`")
     return TaskDefinition(
@@ -161,6 +164,8 @@ def _task(report: Report, raw: Any, path: str) -> TaskDefinition:
         command=sheet.read("command", command, ()),
         lifetime=sheet.read("lifetime", parse_duration, 0.0),
         environment=_environment(sheet),
+        limits=read_limits(sheet),
+        guard=read_guard(sheet),
     )
 
 

@@ -75,7 +75,7 @@ def defined(environment: EnvironmentRecord, spec: TaskSpec) -> TaskSpec:
     from stackctl.ops.finding import read_text
 
     source = environment.stack_file
-    stack = parse_stack(read_text(Path(source).expanduser()), name=environment.stack, source=source)
+    stack = parse_stack(read_text(_stack_file(environment)), name=environment.stack, source=source)
     task: TaskDefinition | None = stack.tasks.get(spec.image)
     if task is None:
         known = ", ".join(sorted(stack.tasks)) or "none"
@@ -89,5 +89,14 @@ def defined(environment: EnvironmentRecord, spec: TaskSpec) -> TaskSpec:
         command=spec.command or task.command,
         name=spec.name or spec.image,
         environment={**task.environment, **spec.environment},
-        limits={**stack.limits, **lifetime, **spec.limits},
+        limits={**stack.limits, **task.limits, **lifetime, **spec.limits},
+        guard=spec.guard or task.guard,
     )
+
+
+def _stack_file(environment: EnvironmentRecord) -> Path:
+    """The file of an environment's stack, wherever we are: the record has its path as it was shown."""
+    shown = Path(environment.stack_file).expanduser()
+    folder, name = Path(environment.root) / "stacks", environment.stack
+    others = (folder / f"{name}.yaml", folder / f"{name}.yml", folder / name / "stack.yaml")
+    return next((one for one in (*others, shown) if one.is_file()), shown)

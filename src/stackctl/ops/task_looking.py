@@ -10,7 +10,7 @@ from stackctl.core.facts import ENDED
 from stackctl.core.labels import PREFIX
 from stackctl.core.records import LIVE, TASK_SERVICE
 from stackctl.core.tasks import FINISHED, TaskLine, task_line
-from stackctl.ops.task_ending import finish_task
+from stackctl.ops.task_ending import end_task, finish_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
     from stackctl.ops.context import Context
 
+LOOKING = "stackctl tasks"
+_GONE = "the command that it belonged to is gone"
 LOOK = 0.2
 """Seconds between two looks at a task that somebody waits for."""
 
@@ -43,7 +45,8 @@ def list_tasks(context: Context, *, everything: bool) -> tuple[TaskLine, ...]:
 def settle(context: Context, records: Iterable[EnvironmentRecord] | None = None) -> None:
     """Finish tasks whose own container has ended and whose command does not see to it.
 
-    It is the cheap pass of whoever looks at tasks: one listing, and nothing where the engine cannot be asked.
+    Those whose command is proven dead are ended. It is the cheap pass of whoever looks at tasks: one listing,
+    and nothing where the engine cannot be asked.
     """
     chosen = context.store.records() if records is None else records
     running = {
@@ -57,7 +60,11 @@ def settle(context: Context, records: Iterable[EnvironmentRecord] | None = None)
             project = one.labels.get(f"{PREFIX}project", "")
             if project in running and one.service == TASK_SERVICE and one.state in ENDED:
                 with suppress(Busy):
-                    finish_task(context, project, command="stackctl tasks")
+                    finish_task(context, project, command=LOOKING)
+    for left in running.values():
+        if left.tied:
+            with suppress(StackctlError):
+                end_task(context, left.project, "lost", _GONE, command=LOOKING, wait=0)
 
 
 def _nobody(context: Context, record: EnvironmentRecord) -> bool:
