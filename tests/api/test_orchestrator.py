@@ -168,6 +168,7 @@ def test_it_is_handed_over_to_another_client_and_nothing_runs_twice(
     assert cli.containers() == ()
 
 
+@pytest.mark.slow
 def test_an_engine_that_goes_away_is_an_error_and_all_is_found_again(
     client: Client, cli: Cli, tmp_path: Path
 ) -> None:

@@ -210,6 +210,7 @@ def alone(tmp_path: Path) -> Iterator[Cli]:
     cli("down", "--all").ok()
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_on_either_address_makes_way_on_both(alone: Cli, gateway: str) -> None:
     alone("up", "reach").ok()
     for where in ("127.0.0.1", gateway):

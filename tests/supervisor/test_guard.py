@@ -15,7 +15,7 @@ from waiting import until
 
 from stackctl.engine.docker import DockerEngine
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine, pytest.mark.timeout(600)]
 
 SETTINGS = "limits: {memory: 128m, pids: 128, cpus: 1}\n"
 PATTERN = "sleep 300[0-9]"

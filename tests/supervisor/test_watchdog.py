@@ -382,6 +382,7 @@ def hooks() -> list[int]:
     return [pid for pid in processes() if "98761" in command_line(pid)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["act", "report"])
 def test_a_hook_that_hangs_is_ended_and_holds_up_nothing(house: House, what: str) -> None:
     already = len(journal(house.home, event="hook"))

@@ -128,11 +128,11 @@ def test_tasks_from_yaml_and_from_standard_input(cli: Cli) -> None:
 def test_limits_of_the_command_line_are_defaults_and_a_lifetime_expires(cli: Cli) -> None:
     tasks = [
         {"image": IMAGE, "key": "long", "command": ["sleep", "60"]},
-        {"image": IMAGE, "key": "own", "command": ["true"], "limits": {"pids": 17}, "lifetime": "1m"},
+        {"image": IMAGE, "key": "own", "command": ["true"], "limits": {"pids": 41}, "lifetime": "1m"},
         {"image": IMAGE, "key": "big", "command": "tail /dev/zero", "lifetime": "1m"},
     ]
     file = write(cli.checkout / "limits.jsonl", tasks)
-    words = ("--limit", "memory=24m", "--limit", "cpus=0.5", "--limit", "pids=16", "--lifetime", "2s")
+    words = ("--limit", "memory=24m", "--limit", "cpus=0.5", "--limit", "pids=40", "--lifetime", "2s")
     done = cli("batch", str(file), "-j", "3", *words, *ROOM)
     assert done.code == 1
     found = {one["key"]: one for one in results(out_of(file))}
@@ -143,7 +143,7 @@ def test_limits_of_the_command_line_are_defaults_and_a_lifetime_expires(cli: Cli
     }
     assert found["big"]["incident"]
     services = {key: cli.task(one["id"])["services"]["task"] for key, one in found.items()}
-    assert (services["long"]["pids"], services["own"]["pids"]) == (16, 17)
+    assert (services["long"]["pids"], services["own"]["pids"]) == (40, 41)
     assert services["own"]["memory"] == 24 << 20
 
 

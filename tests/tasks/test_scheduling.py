@@ -28,7 +28,7 @@ from stackctl.state.clock import SystemClock
 from stackctl.state.home import open_home
 from stackctl.state.store import FileStore
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine, pytest.mark.timeout(600)]
 
 ROOM = Budget(memory=4 << 30, nano_cpus=16_000_000_000, tasks=2)
 Make = Callable[..., AbstractContextManager[Scheduler]]
