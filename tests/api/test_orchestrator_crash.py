@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 LIVE, WAITING = 30, 10
 KEYS = [f"k{number:02}" for number in range(LIVE + WAITING)]
 KILLS = 12
-LIMITS = Limits(memory="16m", pids=16, cpus=0.05)
+LIMITS = Limits(memory="32m", pids=40, cpus=0.05)
 WAITS = "echo begun >> /out/$0; while [ ! -e /out/go ]; do sleep 0.2; done"
 SHORT = "echo begun >> /out/$0; sleep 0.5"
 PROGRAM = """
@@ -43,7 +43,7 @@ async def main():
                     ["sh", "-c", script, key],
                     key=key,
                     mounts=[f"{out}:/out"],
-                    limits=Limits(memory="16m", pids=16, cpus=0.05),
+                    limits=Limits(memory="32m", pids=40, cpus=0.05),
                 )
             async for outcome in o.outcomes():
                 pass
