@@ -20,6 +20,7 @@ from stackctl.state.atomic import (
 )
 from stackctl.state.failures import encode_text, refused
 from stackctl.state.folders import make_folder
+from stackctl.state.record_files import project_of
 
 DOCUMENT = "compose.yaml"
 PLACEMENT = "placement.env"
@@ -32,7 +33,10 @@ FOLDER_MODE = 0o755
 def deployment(folder: Path) -> Deployment:
     """The files that compose is driven with, whether or not they are there."""
     return Deployment(
-        project=folder.name, folder=folder, document=folder / DOCUMENT, placement=folder / PLACEMENT
+        project=project_of(folder),
+        folder=folder,
+        document=folder / DOCUMENT,
+        placement=folder / PLACEMENT,
     )
 
 
