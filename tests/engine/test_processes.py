@@ -150,7 +150,7 @@ def test_a_real_container_and_a_command_within_it(engine: DockerEngine, start: S
     subprocess.run(["docker", "exec", "-d", container, "sleep", "303"], check=True, timeout=60)
     (one,) = engine.inspect([container])
     deadline = time.monotonic() + 20
-    while len(found := engine.processes(one)) < 4:
+    while "sleep 303" not in {process.command for process in (found := engine.processes(one))}:
         assert time.monotonic() < deadline
     by_command = {process.command: process for process in found}
     assert by_command["sh -c sleep 301 & sleep 302 & wait"].pid == one.pid

@@ -8,6 +8,7 @@ import pty
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,8 @@ def test_an_error_of_ours_is_125_with_its_own_code_in_json(cli: Cli) -> None:
         (("--limit", "memory=0", "busybox:1.35"), 2),
         (("--mount", "/var/run/docker.sock:/s", "busybox:1.35"), 3),
         (("--in", "nothing", "test"), 2),
+        (("--data-from", "/tmp", "busybox:1.35"), 2),
+        (("--network", "bridge", "--sidecar", "redis", "busybox:1.35"), 2),
         (("--no-such-option", "busybox:1.35"), 2),
     ):
         done = cli("run", "--json", *words)
@@ -214,6 +217,24 @@ def test_a_detached_task_is_finished_by_whoever_looks(cli: Cli) -> None:
     assert not (cli.home / "tasks" / task).exists()
 
 
+def test_a_reader_that_is_slow_loses_nothing(cli: Cli) -> None:
+    child = cli.start("run", *SMALL, "busybox:1.35", "--", "seq", "1", "60000")
+    assert child.stdout is not None
+    first = child.stdout.read(1000)
+    resumed = time.monotonic() + 7  # longer than the silence after which streams count as over
+    until(lambda: time.monotonic() > resumed, 30, "a slow reader's pause")
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, "")
+    assert len(first + out) == sum(len(f"{number}\n") for number in range(1, 60001))
+
+
+def test_a_task_whose_container_was_removed_by_hand_is_lost(cli: Cli) -> None:
+    task = detached(cli, "busybox:1.35", "--", "sh", "-c", STILL)
+    subprocess.run(["docker", "rm", "-f", f"inst-{task}"], check=True, capture_output=True, timeout=60)
+    assert cli("wait", task, "--timeout", "30s").code == 125
+    assert last(cli)["phase"] == "lost"
+
+
 def test_cancel_ends_it_and_says_143(cli: Cli) -> None:
     task = detached(cli, "busybox:1.35", "--", "sh", "-c", STILL)
     assert cli("rm", task).code == 2
@@ -273,6 +294,7 @@ def test_a_stacks_task_runs_on_its_network_and_ends_with_it(cli: Cli) -> None:
     done = cli("run", "--in", "app", "ask").ok()
     assert done.out.startswith("redis://")
     assert cli("run", "--in", "app", "nothing").code == 125
+    assert cli("run", "--in", "app", "--network", "none", "ask").code == 125
     task = cli("run", "--detach", "--in", "app", "stay").ok().out.strip()
     cli("down", "app").ok()
     assert cli.containers() == ()

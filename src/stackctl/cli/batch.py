@@ -68,6 +68,8 @@ def batch_command(
     from stackctl.core.admission import host_budget, parse_budget
 
     path = _results_path(file, out)
+    if budget:  # its words first; what it is for is read next
+        parse_budget(budget, host_budget(1, 1, 1))
     tasks = _read_tasks(file, limit_layer(limits, lifetime))
     facts = session.engine.facts()
     whole = host_budget(facts.memory, facts.cpus, jobs or max(1, facts.cpus))

@@ -145,8 +145,8 @@ def _run(session: Session, spec: TaskSpec, options: StartOptions) -> int:
         session.output.result(task_line(started.record).plain())
         session.output.line(started.record.title)
         return 0
+    started = begin(session, spec, options, streams=not session.output.json)
     with OwnTerminal(terminal=spec.terminal, stdin=spec.stdin).held() as terminal:
-        started = begin(session, spec, options, streams=not session.output.json)
         attendance = Attendance(
             context=replace(session.context, progress=Silence()),
             started=started,
@@ -200,7 +200,7 @@ def _tell(session: Session, record: EnvironmentRecord) -> None:
 
 
 def variables(given: Sequence[str], files: Sequence[str]) -> Mapping[str, str]:
-    """The variables of files and of the command line, which wins; a name alone takes our own value.
+    """The variables of files and of the command line, which wins; a name alone takes our own value, if any.
 
     Raises:
         UsageError: A file cannot be read, or a name cannot be one.
@@ -208,23 +208,24 @@ def variables(given: Sequence[str], files: Sequence[str]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for file in files:
         found.update(_read_env_file(file))
-    words = [one if "=" in one else f"{one}={os.environ.get(one, '')}" for one in given]
+    words = [
+        one if "=" in one else f"{one}={os.environ[one]}" for one in given if "=" in one or one in os.environ
+    ]
     found.update(settings(words, "--env"))
     return check_environment(found, SOURCE)
 
 
 def _read_env_file(file: str) -> dict[str, str]:
-    """NAME=VALUE lines, the value as it stands; a name alone takes our own value, # begins a comment."""
+    """NAME=VALUE lines, values as they stand; a name alone takes ours where there is one; # is a comment."""
     from stackctl.ops.finding import read_text
 
     found: dict[str, str] = {}
-    for number, line in enumerate(read_text(Path(file)).splitlines(), 1):
-        name, sign, value = line.partition("=")
-        if line.strip() and not line.lstrip().startswith("#"):
-            name = name.strip()
-            found |= check_environment(
-                {name: value if sign else os.environ.get(name, "")}, f"{file}:{number}"
-            )
+    for number, line in enumerate(read_text(Path(file)).split("\n"), 1):
+        name, sign, value = line.rstrip("\r").partition("=")
+        name = name.strip()
+        if not name or name.startswith("#") or not (sign or name in os.environ):
+            continue
+        found |= check_environment({name: value if sign else os.environ[name]}, f"{file}:{number}")
     return found
 
 

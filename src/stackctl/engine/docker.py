@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from stackctl.core.errors import StackctlError
+from stackctl.core.errors import EngineRefused, StackctlError
 from stackctl.engine import parse, ports
 from stackctl.engine.cgroup import Cgroups
 from stackctl.engine.endpoint import find_program
@@ -213,7 +214,8 @@ class DockerEngine(Making):
         for one in containers:
             memory, swap = one.limits.memory, one.limits.swap
             if memory and swap and min(memory, swap) > 0:
-                self._transport.renew_memory(one.id, memory, swap)
+                with suppress(EngineRefused):  # it has ended meanwhile; who asked looks again
+                    self._transport.renew_memory(one.id, memory, swap)
 
     def remove_containers(self, ids: Sequence[str]) -> None:
         """Remove containers that have ended, never their volumes; what runs is left, as `inspect` shows."""

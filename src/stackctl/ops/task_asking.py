@@ -90,6 +90,7 @@ def defined(environment: EnvironmentRecord, spec: TaskSpec) -> TaskSpec:
         name=spec.name or spec.image,
         environment={**task.environment, **spec.environment},
         limits={**stack.limits, **task.limits, **lifetime, **spec.limits},
+        watchdog={**stack.watchdog, **spec.watchdog},
         guard=spec.guard or task.guard,
     )
 

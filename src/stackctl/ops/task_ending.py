@@ -28,7 +28,8 @@ def finish_task(
 ) -> EnvironmentRecord:
     """Write down how a task whose own container has ended went, and remove what is left of it.
 
-    One that somebody else has ended meanwhile, or that still runs, stays as it is.
+    One that somebody else has ended meanwhile, or that still runs, stays as it is; one whose container
+    somebody removed is lost.
 
     Args:
         trails: What was read of its containers, by id, for an incident.
@@ -41,6 +42,8 @@ def finish_task(
         scene = look(context, project)
         scene = with_peaks(scene, trails or {})
         record, container = _record_of(scene), own_container(scene.containers)
+        if record.phase == "running" and container is None:
+            return end(context, scene, command, Aim(phase="lost", reason="its container is gone")).record
         if record.phase != "running" or container is None or container.state not in ENDED:
             return record
         aim = aim_of(context, record, container, trails or {})

@@ -43,10 +43,12 @@ def prune(context: Context, chosen: Iterable[TaskLine], *, data: bool) -> tuple[
         StateError: The file system refused.
     """
     done = []
-    for line in chosen:
-        forget(context, task_project(line.id), data=data, command="stackctl tasks prune", tidy=False)
-        done.append(line)
-    context.store.tidy_tasks()
+    try:
+        for line in chosen:
+            forget(context, task_project(line.id), data=data, command="stackctl tasks prune", tidy=False)
+            done.append(line)
+    finally:
+        context.store.tidy_tasks()
     return tuple(done)
 
 

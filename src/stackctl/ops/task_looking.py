@@ -15,7 +15,7 @@ from stackctl.ops.task_ending import end_task, finish_task
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.records import EnvironmentRecord, Phase
     from stackctl.ops.context import Context
 
 LOOKING = "stackctl tasks"
@@ -49,25 +49,35 @@ def settle(context: Context, records: Iterable[EnvironmentRecord] | None = None)
     and nothing where the engine cannot be asked.
     """
     chosen = context.store.records() if records is None else records
-    running = {
-        one.project: one for one in chosen if one.task and one.phase == "running" and _nobody(context, one)
-    }
-    if not running:
-        return
-    with suppress(StackctlError):
-        ours = {f"{PREFIX}home": context.store.identity}
-        for one in context.engine.containers(ours):
-            project = one.labels.get(f"{PREFIX}project", "")
-            if project in running and one.service == TASK_SERVICE and one.state in ENDED:
-                with suppress(Busy):
-                    finish_task(context, project, command=LOOKING)
-    for left in running.values():
-        if left.tied:
+    live = [one for one in chosen if one.task and one.phase in LIVE and _nobody(context, one)]
+    running = {one.project: one for one in live if one.phase == "running"}
+    if running:
+        with suppress(StackctlError):
+            ours = {f"{PREFIX}home": context.store.identity}
+            listed = {
+                one.labels.get(f"{PREFIX}project", ""): one.state
+                for one in context.engine.containers(ours)
+                if one.service == TASK_SERVICE
+            }
+            for project in running:
+                if listed.get(project, "dead") in ENDED:  # looked at again under its lock
+                    with suppress(Busy):
+                        finish_task(context, project, command=LOOKING)
+    for left in live:
+        if left.tied or left.phase == "stopping":
             with suppress(StackctlError):
-                end_task(context, left.project, "lost", _GONE, command=LOOKING, wait=0)
+                end_task(context, left.project, *_as_begun(left), command=LOOKING, wait=0)
+
+
+def _as_begun(record: EnvironmentRecord) -> tuple[Phase, str]:
+    """What a task whose command is gone becomes: what its ending was for, where one was begun."""
+    if record.phase == "stopping" and record.ending is not None:
+        return record.aim, record.ending.reason
+    return "lost", _GONE
 
 
 def _nobody(context: Context, record: EnvironmentRecord) -> bool:
+    """Whether nobody sees to it: it belongs to its record, or its command is proven dead."""
     return record.lease is None or context.store.lease_alive(record.lease) is False
 
 

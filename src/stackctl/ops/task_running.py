@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TICK = 1.0
 """Seconds between two samples of a task that somebody stays with."""
 DRAIN = 5.0
-"""Seconds for the last bytes of a task's streams, once it has ended."""
+"""Seconds of silence after which a task's streams are over, once it has ended."""
 
 
 class Terminal(Protocol):
@@ -311,6 +311,7 @@ class Attendance:
         while streams is not None and not streams.closed and self.context.clock.now().boottime < until:
             if _readable([streams.fileno()], 0.2):
                 self._show()
+                until = self.context.clock.now().boottime + DRAIN  # whoever reads slowly loses nothing
 
 
 def _readable(descriptors: Sequence[int], seconds: float) -> frozenset[int]:

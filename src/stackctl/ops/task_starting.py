@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from stackctl.core.creation import container_order
-from stackctl.core.errors import StackctlError, StateError, UnknownName
+from stackctl.core.errors import StackctlError, StateError, UnknownName, UsageError
 from stackctl.core.placement import PlacementWorld, place
 from stackctl.core.records import TASK_SERVICE, EnvironmentRecord, SidecarRecord, TaskPart
 from stackctl.core.tasks import NO_NETWORK, STACK
@@ -100,9 +100,11 @@ def start_task(
         announced: Called with the record once it is on disk.
 
     Raises:
+        UsageError: What it is asked to be goes not together.
         UnknownName: It is to join an environment that is not up.
         StackctlError: It could not be started; nothing of it is left but its record and its data.
     """
+    _check(prepared, options)
     with context.store.lock(prepared.project, command=options.command, wait=10.0):
         facts = context.engine.facts()
         check_controllers(facts)
@@ -118,6 +120,25 @@ def start_task(
         except BaseException as error:
             _undo(context, record, options, error)
             raise
+
+
+def _check(prepared: PreparedTask, options: StartOptions) -> None:
+    """Say what would else be left out in silence."""
+    spec = prepared.spec
+    if options.inside and spec.network:
+        raise UsageError(
+            f"{spec.source}: a task in an environment is on its network, and on no other",
+            hint="leave out the network, or the environment",
+        )
+    if spec.network == BRIDGE and prepared.has_sidecars:
+        raise UsageError(
+            f"{spec.source}: on `{BRIDGE}` no sidecar is found by its name", hint="leave out the network"
+        )
+    if options.data_from is not None and not prepared.has_sidecars:
+        raise UsageError(
+            f"{spec.source}: there is no sidecar that could take the data of {options.data_from}",
+            hint="name one, as in --sidecar postgres",
+        )
 
 
 def pending_record(
@@ -334,23 +355,21 @@ def _order(context: Context, prepared: PreparedTask, placed: Placed, joined: lis
 
 
 def _urls(context: Context, prepared: PreparedTask, record: EnvironmentRecord) -> dict[str, str]:
-    """The variables that carry URLs: of its own sidecars, or of the environment that it runs in.
+    """The variables that carry URLs: of its own sidecars, then of the environment that it runs in.
 
-    What it was given by hand wins.
+    What it was given by hand wins. Its own sidecars' URLs by file are secrets that are mounted.
     """
-    task = record.task
-    owner = context.store.read(task.inside) if task and task.inside else record
-    if owner is None or not owner.sidecars:
-        return {}
-    secrets = secret_values(context, owner)
-    own = prepared.spec.environment
-    return {
-        sidecar.env.removesuffix("_FILE") if owner is not record else sidecar.env: inside(
-            name, sidecar.port, sidecar.url, secrets
-        )
-        for name, sidecar in owner.sidecars.items()
-        if sidecar.env and sidecar.env not in own and not (owner is record and sidecar.env.endswith("_FILE"))
-    }
+    task, given = record.task, prepared.spec.environment
+    around = context.store.read(task.inside) if task and task.inside else None
+    found: dict[str, str] = {}
+    for owner in (one for one in (around, record) if one is not None and one.sidecars):
+        secrets = secret_values(context, owner)
+        for name, sidecar in owner.sidecars.items():
+            by_file = sidecar.env.endswith("_FILE")
+            variable = sidecar.env.removesuffix("_FILE") if owner is around else sidecar.env
+            if variable and variable not in given and not (by_file and owner is record):
+                found[variable] = inside(name, sidecar.port, sidecar.url, secrets)
+    return found
 
 
 def _undo(context: Context, record: EnvironmentRecord, options: StartOptions, error: BaseException) -> None:
