@@ -150,8 +150,10 @@ def test_a_real_container_and_a_command_within_it(engine: DockerEngine, start: S
     subprocess.run(["docker", "exec", "-d", container, "sleep", "303"], check=True, timeout=60)
     (one,) = engine.inspect([container])
     deadline = time.monotonic() + 20
-    while "sleep 303" not in {process.command for process in (found := engine.processes(one))}:
+    found = engine.processes(one)
+    while "sleep 303" not in {process.command for process in found}:
         assert time.monotonic() < deadline
+        found = engine.processes(one)
     by_command = {process.command: process for process in found}
     assert by_command["sh -c sleep 301 & sleep 302 & wait"].pid == one.pid
     assert by_command["sh -c sleep 301 & sleep 302 & wait"].inside == 1
