@@ -15,7 +15,7 @@ import pytest
 from commandline import Cli
 from test_up_failures import until
 
-from stackctl.cli.lifecycle import prepared_stack
+from stackctl.cli.choosing import prepared_stack
 from stackctl.cli.output import Output
 from stackctl.cli.session import Session
 from stackctl.core.deployment import Instant

@@ -258,12 +258,16 @@ def test_sidecars_come_first_are_reached_by_url_and_keep_their_data(cli: Cli) ->
 
 
 def test_a_task_begins_with_a_copy_of_anothers_data(cli: Cli) -> None:
-    first = detached(cli, "--sidecar", "db=postgres", "busybox:1.35", "--", "sh", "-c", STILL)
+    words = ("--env", "TOKEN=hush-hush", "--sidecar", "db=postgres", "busybox:1.35", "--", "sh", "-c", STILL)
+    first = detached(cli, *words)
+    folder = cli.home / "tasks" / first
+    assert not [one for one in folder.glob("*.*") if "hush-hush" in one.read_text()]
     assert {one.name for one in cli.containers()} == {f"inst-{first}", f"inst-{first}-db-1"}
     assert cli.networks() == [f"inst-{first}_default"]
     psql = ("psql", "-h", "127.0.0.1", "-U", "app", "-tAc")
     cli("exec", first, "db", *psql, "create table t as select 41 + 1 as answer").ok()
-    assert run(cli, "--data-from", first, "--sidecar", "db=postgres", "busybox:1.35").code == 125
+    for source in (first, str(folder), str(folder / "data")):
+        assert run(cli, "--data-from", source, "--sidecar", "db=postgres", "busybox:1.35").code == 125
     cli("cancel", first).ok()
     kept = cli.home / "tasks" / first / "data" / "db"
     assert any(kept.iterdir())

@@ -29,7 +29,7 @@ def bound_command(
     Without FILE, those of this folder. What policy refuses is an error that names every word of `allow:`
     that would let it stand.
     """
-    from stackctl.cli.lifecycle import compose_reader
+    from stackctl.cli.choosing import compose_reader
     from stackctl.ops.bounding import EVERY_PROFILE, look_at
     from stackctl.ops.composing import files_here, sources_from_files
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stackctl.cli.choosing import prepared_stack
 from stackctl.cli.command import command, instance_option, name_argument
-from stackctl.cli.lifecycle import prepared_stack
 from stackctl.core.errors import PolicyError, StateError, UsageError
 
 if TYPE_CHECKING:

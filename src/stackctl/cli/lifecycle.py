@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from stackctl.cli.choosing import Chosen, prepared_choice
 from stackctl.cli.command import command, instance_option, name_argument
-from stackctl.cli.values import duration, limit_layer, settings
+from stackctl.cli.values import duration
 from stackctl.cli.views import environment_data
 from stackctl.cli.words import left_words, named, plural
 from stackctl.core.errors import UsageError
 from stackctl.core.units import show_duration
-from stackctl.ops.preparing import Prepared, Request, prepare
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
-    from stackctl.core.composefiles import ComposeSources, Reader
     from stackctl.core.records import EnvironmentRecord
+    from stackctl.ops.preparing import Prepared
     from stackctl.ops.up import UpResult
 
 WAIT_SECONDS = 120.0
@@ -99,111 +97,6 @@ def up_command(
     if result.unchanged:
         ensure(session)
     report_up(session, result)
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What a command line means: a stack by its name, compose files, or those of this folder."""
-
-    name: str | None
-    files: tuple[Path, ...] = ()
-    profiles: tuple[str, ...] = ()
-    instance: str = ""
-
-
-def prepared_choice(
-    session: Session,
-    chosen: Chosen,
-    given: Sequence[str],
-    limits: Sequence[str] = (),
-    lifetime: str | None = None,
-    meanwhile: Callable[[str], None] | None = None,
-) -> Prepared:
-    """The stack or the compose files that the command line means, rendered and bounded.
-
-    Raises:
-        UsageError: Both a name and files were given.
-        UsageError, PolicyError: As `prepare`.
-    """
-    if chosen.name is not None and (chosen.files or chosen.profiles):
-        option = "--file" if chosen.files else "--profile"
-        raise UsageError(
-            f"{option} goes without a stack's name",
-            hint="a stack file has `compose:` and `profiles:` of its own",
-        )
-    if chosen.name is not None:
-        return prepared_stack(session, chosen.name, chosen.instance, given, limits, lifetime, meanwhile)
-    from stackctl.ops.composing import files_here, sources_from_files
-    from stackctl.ops.preparing import prepare_sources, project_of, with_document
-
-    files = chosen.files or files_here(Path.cwd())
-    sources = sources_from_files(files, chosen.profiles)
-    request = Request(
-        name=sources.found.name,
-        instance=chosen.instance,
-        given=settings(given, "--set"),
-        limits=limit_layer(limits, lifetime),
-    )
-    if meanwhile is not None:
-        meanwhile(project_of(sources, request))
-    return prepare_sources(
-        with_document(sources, request, compose_reader(session)),
-        request,
-        configuration=session.configuration,
-        machine=session.machine,
-    )
-
-
-def compose_reader(session: Session) -> Reader:
-    """Has Compose read people's own files: with `.env` and our environment, as it would by itself."""
-
-    def read(sources: ComposeSources, project: str) -> Mapping[str, Any]:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(_STEERING)}
-        return session.engine.config(
-            [Path(one) for one in sources.files],
-            project=project,
-            directory=Path(sources.directory),
-            variables={**ours, **sources.variables},
-            env_files=[Path(one) for one in sources.env_files],
-            profiles=sources.profiles,
-            dotenv=True,
-        )
-
-    return read
-
-
-_STEERING = ("COMPOSE_", "DOCKER_", "STACKCTL_", "BUILDKIT_")
-"""Variables that choose files, projects and engines; those are ours to choose."""
-
-
-def prepared_stack(
-    session: Session,
-    name: str,
-    instance: str,
-    given: Sequence[str],
-    limits: Sequence[str] = (),
-    lifetime: str | None = None,
-    meanwhile: Callable[[str], None] | None = None,
-) -> Prepared:
-    """The stack that the options describe, rendered and bounded.
-
-    Args:
-        meanwhile: Called with the project's name while it is rendered.
-
-    Raises:
-        UsageError, PolicyError: As `prepare`.
-    """
-    request = Request(
-        name=name, instance=instance, given=settings(given, "--set"), limits=limit_layer(limits, lifetime)
-    )
-    return prepare(
-        request,
-        places=session.places,
-        configuration=session.configuration,
-        machine=session.machine,
-        compose=compose_reader(session),
-        meanwhile=meanwhile,
-    )
 
 
 def warm_for(session: Session, project: str) -> None:

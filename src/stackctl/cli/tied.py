@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stackctl.cli.choosing import prepared_stack
 from stackctl.cli.command import command, instance_option, name_argument, words_argument
-from stackctl.cli.lifecycle import WAIT_SECONDS, prepared_stack
+from stackctl.cli.lifecycle import WAIT_SECONDS
 from stackctl.cli.values import duration
 from stackctl.ops.up import UpOptions
 

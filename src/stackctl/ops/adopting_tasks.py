@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stackctl.core.errors import EngineRefused, LimitsUnenforced, StateError
 from stackctl.core.facts import ENDED
 from stackctl.core.records import TASK_SERVICE
-from stackctl.ops.down import Aim, end
+from stackctl.ops.down import Aim, begun_ending, end
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import finish
 from stackctl.ops.task_ending import aim_of
@@ -83,13 +83,8 @@ def bring_to_rest(context: Context, project: str, *, command: str) -> Environmen
         if record.phase == "starting":
             return _begun(context, scene, record, command)
         if record.phase == "stopping":
-            ending = record.ending
-            aim = Aim(
-                phase=record.aim,
-                reason=ending.reason if ending else "an interrupted command was cleaned up",
-                incident=ending.incident if ending else "",
-            )
-            return end(context, scene, command, aim).record
+            cut_short = Aim(phase=record.aim, reason="an interrupted command was cleaned up")
+            return end(context, scene, command, begun_ending(record) or cut_short).record
         return _ran(context, scene, record, command) if record.phase == "running" else record
 
 
@@ -129,7 +124,4 @@ def _ran(context: Context, scene: Scene, record: EnvironmentRecord, command: str
         return end(context, scene, command, Aim(phase="lost", reason="its container is gone")).record
     if own.state not in ENDED:
         return record
-    if record.deadline.boot != context.clock.now().boot:
-        reason = "the host was restarted while it ran"
-        return end(context, scene, command, Aim(phase="lost", reason=reason)).record
     return end(context, scene, command, aim_of(context, record, own, {})).record

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from stackctl.core.composefiles import PLACE, settle
+from stackctl.core.composefiles import PLACE
 from stackctl.core.documents import dump
-from stackctl.ops.composing import CONTAINER_NAME, sources_of
+from stackctl.core.stack import Rendered
+from stackctl.ops.composing import settled, sources_of
 from stackctl.ops.preparing import Request, Sources, rules_for
 
 if TYPE_CHECKING:
@@ -73,13 +74,7 @@ def look_at(
 
     asked = sources_of(sources.found, sources.stack, given or {})
     original = compose(replace(asked, profiles=tuple(profiles)), PLACE)
-    root = str(sources.found.base.resolve())
-    allowed = sources.stack.allow
-    document, changes = settle(
-        original, root=root, named=lambda name: CONTAINER_NAME in allowed.get(name, ())
-    )
-    from stackctl.core.stack import Rendered
-
+    document, changes = settled(original, sources.found, sources.stack)
     sources = replace(sources, document=document)
     rendered = Rendered(document=document)
     rules, _ = rules_for(sources, rendered, Request(name=sources.stack.name), configuration, machine)

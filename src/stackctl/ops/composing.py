@@ -39,16 +39,14 @@ def read_document(
         StackFileError: A file is missing.
         EngineRefused: Compose does not accept the files.
     """
-    sources = sources_of(found, stack, given)
-    document, changes = read_settled(sources, stack, compose, str(found.base.resolve()))
+    raw = compose(sources_of(found, stack, given), PLACE)
+    document, changes = settled(raw, found, stack)
     return active(document), changes
 
 
-def read_settled(
-    sources: ComposeSources, stack: Stack, compose: Reader, root: str
-) -> tuple[dict[str, Any], tuple[Change, ...]]:
-    """The document of compose files as ours, before policy; services keep their profiles."""
-    raw = compose(sources, PLACE)
+def settled(raw: Mapping[str, Any], found: Found, stack: Stack) -> tuple[dict[str, Any], tuple[Change, ...]]:
+    """What Compose made of a stack's files as a document of ours, before policy; profiles stay named."""
+    root = str(found.base.resolve())
     return settle(raw, root=root, named=lambda name: CONTAINER_NAME in stack.allow.get(name, ()))
 
 
@@ -158,10 +156,3 @@ def files_here(folder: Path) -> tuple[Path, ...]:
             f"{', '.join(DEFAULT_FILES)}",
         )
     return found
-
-
-def compose_stack_text(files: Sequence[str], description: str = "") -> str:
-    """The stack file for compose files."""
-    listed = files[0] if len(files) == 1 else f"[{', '.join(files)}]"
-    head = f"description: {description}\n" if description else ""
-    return f"{head}compose: {listed}\n"

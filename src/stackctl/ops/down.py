@@ -95,7 +95,8 @@ def end(context: Context, scene: Scene, command: str, aim: Aim) -> DownResult:
         )
     if record.phase in LIVE or scene.containers or scene.networks:
         record = _stopping(context, record, command, aim)
-    _end_inside(context, record.project, command)
+    if record.task is None:
+        _end_inside(context, record.project, command)
     record, kept = learn_outcome(context, scene, record)
     try:
         containers, networks, scene = _remove(context, scene, aim, kept)
@@ -126,7 +127,13 @@ def _end_inside(context: Context, project: str, command: str) -> None:
 
 def _unfinished(record: EnvironmentRecord | None) -> Aim | None:
     """What an ending that was enforced and cut short was for: it is finished as what it was."""
-    if record is None or record.phase != "stopping" or record.ending is None or not record.ending.incident:
+    begun = begun_ending(record)
+    return begun if begun is not None and begun.incident else None
+
+
+def begun_ending(record: EnvironmentRecord | None) -> Aim | None:
+    """What an ending that was cut short was for, None where none was begun."""
+    if record is None or record.phase != "stopping" or record.ending is None:
         return None
     return Aim(phase=record.aim, reason=record.ending.reason, incident=record.ending.incident)
 

@@ -165,6 +165,9 @@ class SteppedEngine:
         self.start_container = around("start-container", engine.start_container)
         self.join_network = around("join-network", engine.join_network)
 
+        self._pass_questions(engine)
+
+    def _pass_questions(self, engine: Engine) -> None:
         self.facts = engine.facts
         self.containers = engine.containers
         self.inspect = engine.inspect
@@ -222,6 +225,9 @@ class SteppedStore:
         self.forget_task = around("forget-task", store.forget_task)
         self.tidy_tasks = around("tidy-tasks", store.tidy_tasks)
 
+        self._pass_questions(store)
+
+    def _pass_questions(self, store: Store) -> None:
         self.home = store.home
         self.identity = store.identity
         self.folder = store.folder

@@ -48,27 +48,39 @@ def place_environment(
         if prepared.stack.compose:
             world = replace(world, root=str(prepared.found.base.resolve()))
         _check_fixed_ports(context, prepared, world)
-        placement = place(
-            prepared.bounded.document,
-            world=world,
-            kept=record.placement,
-            stamp=stamp_of(record),
-            folder=str(context.store.folder(record.project)),
-            owner=(context.user, context.group),
-            caller_is_root=context.user == 0,
-            data=prepared.rendered.data,
-            services=prepared.bounded.services,
-        )
-        record = replace(
-            record,
-            placement=placement.values,
-            ports=tuple(fixed_ports(prepared.bounded.document)),
-            services=_lowered(record.services, placement.values),
-            warnings=placement.notes,
-        )
-        context.store.write(record)
-    for note in placement.notes:
+        placed = place_in(context, world, prepared, record)
+    for note in placed.placement.notes:
         context.progress.warn(note)
+    return placed
+
+
+def place_in(
+    context: Context, world: PlacementWorld, prepared: Prepared, record: EnvironmentRecord
+) -> Placed:
+    """Fill the holes of a document from what a world has left, and write the record.
+
+    Raises:
+        PortTaken, EngineRefused: As `place_environment`.
+    """
+    placement = place(
+        prepared.bounded.document,
+        world=world,
+        kept=record.placement,
+        stamp=stamp_of(record),
+        folder=str(context.store.folder(record.project)),
+        owner=(context.user, context.group),
+        caller_is_root=context.user == 0,
+        data=prepared.rendered.data,
+        services=prepared.bounded.services,
+    )
+    record = replace(
+        record,
+        placement=placement.values,
+        ports=tuple(fixed_ports(prepared.bounded.document)),
+        services=_lowered(record.services, placement.values),
+        warnings=placement.notes,
+    )
+    context.store.write(record)
     return Placed(record=record, placement=placement)
 
 

@@ -48,10 +48,7 @@ def begin(context: Context, scene: Scene, prepared: Prepared, options: UpOptions
         deadline=deadline(context, lifetime),
         placement=scene.record.placement if scene.record else {},
         services=service_records(prepared),
-        sidecars={
-            plan.name: SidecarRecord(port=plan.port, url=plan.url, env=plan.env)
-            for plan in prepared.rendered.sidecars
-        },
+        sidecars=sidecar_records(prepared),
         secrets=tuple(spec.name for spec in prepared.rendered.secrets),
         variables=dict(prepared.given),
         tied=options.tied and not _stood(scene),
@@ -78,6 +75,14 @@ def deadline(context: Context, lifetime: float) -> Deadline:
     """The end of a lifetime of so many seconds that begins now."""
     now = context.clock.now()
     return Deadline(wall=now.wall + lifetime, boottime=now.boottime + lifetime, boot=now.boot)
+
+
+def sidecar_records(prepared: Prepared) -> dict[str, SidecarRecord]:
+    """How each sidecar is reached."""
+    return {
+        plan.name: SidecarRecord(port=plan.port, url=plan.url, env=plan.env)
+        for plan in prepared.rendered.sidecars
+    }
 
 
 def service_records(prepared: Prepared) -> dict[str, ServiceRecord]:

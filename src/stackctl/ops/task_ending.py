@@ -10,7 +10,7 @@ from stackctl.core.errors import StateError
 from stackctl.core.facts import ENDED
 from stackctl.core.finishing import own_ending
 from stackctl.core.records import LIVE
-from stackctl.ops.down import Aim, end
+from stackctl.ops.down import Aim, begun_ending, end
 from stackctl.ops.evidence import keep, new_incident, with_evidence
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import ended
@@ -57,6 +57,8 @@ def aim_of(
     trails: Mapping[str, Trail],
 ) -> Aim:
     """What a task's end by itself amounts to; one that the kernel ended for memory has its incident."""
+    if record.deadline.boot != context.clock.now().boot:
+        return Aim(phase="lost", reason="the host was restarted while it ran")
     action = own_ending(record, container)
     if not action.incident:
         return Aim(phase=action.phase, reason=action.reason)
@@ -80,7 +82,8 @@ def end_task(
     """End a task that has not ended, whatever it is at.
 
     Args:
-        phase: What it becomes; one that has ended by itself meanwhile keeps its own outcome, unless `asked`.
+        phase: What it becomes; one that has ended by itself meanwhile keeps its own outcome, unless
+            `asked`, and an ending that was begun is finished as what it was.
         reason: One sentence.
         wait: Seconds to wait for another command that works on it.
         trails: What was read of its containers, by id.
@@ -100,7 +103,8 @@ def end_task(
         container = own_container(scene.containers)
         if record.phase == "running" and container and container.state in ENDED and not asked:
             return end(context, scene, command, aim_of(context, record, container, {})).record
-        return end(context, scene, command, Aim(phase=phase, reason=reason)).record
+        aim = begun_ending(record) or Aim(phase=phase, reason=reason)
+        return end(context, scene, command, aim).record
 
 
 def with_peaks(scene: Scene, trails: Mapping[str, Trail]) -> Scene:

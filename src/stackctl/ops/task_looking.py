@@ -15,7 +15,7 @@ from stackctl.ops.task_ending import end_task, finish_task
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stackctl.core.records import EnvironmentRecord, Phase
+    from stackctl.core.records import EnvironmentRecord
     from stackctl.ops.context import Context
 
 LOOKING = "stackctl tasks"
@@ -54,6 +54,7 @@ def settle(context: Context, records: Iterable[EnvironmentRecord] | None = None)
     if running:
         with suppress(StackctlError):
             ours = {f"{PREFIX}home": context.store.identity}
+            ours |= {f"{PREFIX}project": next(iter(running))} if len(running) == 1 else {}
             listed = {
                 one.labels.get(f"{PREFIX}project", ""): one.state
                 for one in context.engine.containers(ours)
@@ -66,14 +67,7 @@ def settle(context: Context, records: Iterable[EnvironmentRecord] | None = None)
     for left in live:
         if left.tied or left.phase == "stopping":
             with suppress(StackctlError):
-                end_task(context, left.project, *_as_begun(left), command=LOOKING, wait=0)
-
-
-def _as_begun(record: EnvironmentRecord) -> tuple[Phase, str]:
-    """What a task whose command is gone becomes: what its ending was for, where one was begun."""
-    if record.phase == "stopping" and record.ending is not None:
-        return record.aim, record.ending.reason
-    return "lost", _GONE
+                end_task(context, left.project, "lost", _GONE, command=LOOKING, wait=0)
 
 
 def _nobody(context: Context, record: EnvironmentRecord) -> bool:

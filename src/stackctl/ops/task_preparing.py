@@ -123,18 +123,16 @@ def prepare_task(task: str, spec: TaskSpec, kitchen: Kitchen) -> PreparedTask:
     check_spec(spec)
     stack = _stack(spec)
     rendered = _rendered(spec, kitchen)
-    folders = kitchen.folders(spec.sidecars)
     found = Found(
         name=STACK, root=str(kitchen.root), source=spec.source, text="", base=kitchen.root, shipped=False
     )
-    sources = Sources(found=found, stack=stack, folders=folders, macros={})
+    sources = Sources(found=found, stack=stack, folders={}, macros={}, document=rendered.document)
     request = Request(name=STACK)
     from stackctl.core.documents import dump
     from stackctl.core.file_stamps import stamp_files
     from stackctl.core.policy import bound
 
     rules, watchdogs = rules_for(sources, rendered, request, kitchen.configuration, kitchen.machine)
-    rules = replace(rules, hardened=False)
     bounded = bound(rendered.document, rules)
     bounded = replace(bounded, document=stamp_files(bounded.document, rendered.files))
     text = dump(bounded.document)

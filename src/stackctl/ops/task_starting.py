@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from stackctl.core.creation import container_order
+from stackctl.core.documents import dump
 from stackctl.core.errors import StackctlError, StateError, UnknownName, UsageError
-from stackctl.core.placement import PlacementWorld, place
-from stackctl.core.records import TASK_SERVICE, EnvironmentRecord, SidecarRecord, TaskPart
+from stackctl.core.placement import PlacementWorld
+from stackctl.core.records import TASK_SERVICE, EnvironmentRecord, TaskPart
+from stackctl.core.sidecars import FILE_SUFFIX
 from stackctl.core.tasks import NO_NETWORK, STACK
 from stackctl.core.urls import inside
 from stackctl.ops.down import Aim, end
 from stackctl.ops.looking import Scene, look
-from stackctl.ops.placing import Placed, place_environment, stamp_of, write_folder
+from stackctl.ops.placing import Placed, place_environment, place_in, write_folder
 from stackctl.ops.preflight import check_controllers, fetch_images, host_warnings
 from stackctl.ops.reaching import secret_values
-from stackctl.ops.recording import budget, deadline, ids_by_service, service_records
+from stackctl.ops.recording import budget, deadline, ids_by_service, service_records, sidecar_records
 from stackctl.ops.verifying import verify
 from stackctl.ops.waiting import wait_until_ready
 
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stackctl.core.facts import Container, EngineFacts
-    from stackctl.core.records import ServiceRecord
+    from stackctl.core.records import Phase
     from stackctl.ops.context import Context
+    from stackctl.ops.preparing import Prepared
     from stackctl.ops.protocols import Exit, Streams
     from stackctl.ops.task_preparing import PreparedTask
 
@@ -162,7 +165,7 @@ def _begin(
 
 
 def _record(
-    context: Context, prepared: PreparedTask, options: StartOptions, facts: EngineFacts, *, phase: Any
+    context: Context, prepared: PreparedTask, options: StartOptions, facts: EngineFacts, *, phase: Phase
 ) -> EnvironmentRecord:
     now, whole, spec = context.clock.now(), prepared.prepared, prepared.spec
     lifetime = whole.effective[TASK_SERVICE].limits.lifetime
@@ -182,10 +185,7 @@ def _record(
         lifetime=lifetime,
         deadline=deadline(context, lifetime),
         services=service_records(whole),
-        sidecars={
-            plan.name: SidecarRecord(port=plan.port, url=plan.url, env=plan.env)
-            for plan in whole.rendered.sidecars
-        },
+        sidecars=sidecar_records(whole),
         secrets=tuple(one.name for one in whole.rendered.secrets),
         tied=options.tied,
         lease=context.store.lease(options.command),
@@ -241,27 +241,10 @@ def _placed(
             context.progress.warn(sentence)
         scene = Scene(project=record.project, facts=facts, record=record, containers=(), networks=())
         return place_environment(context, scene, whole, record)
-    placement = place(
-        {"services": whole.bounded.document["services"]},
-        world=PlacementWorld(
-            ports=context.configuration.ports, subnets=context.configuration.subnets, cpus=facts.cpus
-        ),
-        kept={},
-        stamp=stamp_of(record),
-        folder=str(context.store.folder(record.project)),
-        owner=(context.user, context.group),
-        caller_is_root=context.user == 0,
-        data=(),
-        services=whole.bounded.services,
+    world = PlacementWorld(
+        ports=context.configuration.ports, subnets=context.configuration.subnets, cpus=facts.cpus
     )
-    services = {name: _lowered(one, facts.cpus) for name, one in record.services.items()}
-    record = replace(record, services=services, warnings=placement.notes)
-    context.store.write(record)
-    return Placed(record=record, placement=placement)
-
-
-def _lowered(service: ServiceRecord, most: int) -> ServiceRecord:
-    return replace(service, cpus=float(most)) if service.cpus > most > 0 else service
+    return place_in(context, world, whole, record)
 
 
 def _sidecars(context: Context, prepared: PreparedTask, placed: Placed, options: StartOptions) -> None:
@@ -270,12 +253,19 @@ def _sidecars(context: Context, prepared: PreparedTask, placed: Placed, options:
     if options.data_from is not None:
         context.progress.step(f"copying the data of {options.data_from}")
         context.store.copy_data(options.data_from, prepared.project)
-    deployment = write_folder(context, prepared.prepared, placed)
+    deployment = write_folder(context, _beside(prepared.prepared), placed)
     record = placed.record
     beside = {name: one for name, one in record.services.items() if name != TASK_SERVICE}
     context.progress.step(f"starting {', '.join(sorted(beside))}")
     context.engine.up(deployment, timeout=COMPOSE_SECONDS, services=sorted(beside))
     wait_until_ready(context, record.project, record.generation, beside, timeout=options.wait_timeout)
+
+
+def _beside(whole: Prepared) -> Prepared:
+    """What Compose is given: the sidecars alone, so that no file holds the values of the task's variables."""
+    document = whole.bounded.document
+    services = {name: one for name, one in document["services"].items() if name != TASK_SERVICE}
+    return replace(whole, text=dump({**document, "services": services}))
 
 
 def _start(
@@ -365,8 +355,8 @@ def _urls(context: Context, prepared: PreparedTask, record: EnvironmentRecord) -
     for owner in (one for one in (around, record) if one is not None and one.sidecars):
         secrets = secret_values(context, owner)
         for name, sidecar in owner.sidecars.items():
-            by_file = sidecar.env.endswith("_FILE")
-            variable = sidecar.env.removesuffix("_FILE") if owner is around else sidecar.env
+            by_file = sidecar.env.endswith(FILE_SUFFIX)
+            variable = sidecar.env.removesuffix(FILE_SUFFIX) if owner is around else sidecar.env
             if variable and variable not in given and not (by_file and owner is record):
                 found[variable] = inside(name, sidecar.port, sidecar.url, secrets)
     return found
@@ -378,10 +368,10 @@ def _undo(context: Context, record: EnvironmentRecord, options: StartOptions, er
 
     by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
     reason = "interrupted" if by_hand else (str(error) or type(error).__name__)
-    phase = "cancelled" if by_hand else "failed"
+    phase: Phase = "cancelled" if by_hand else "failed"
     try:
         scene = look(context, record.project)
         if scene.record is not None:
-            end(context, scene, options.command, Aim(phase=phase, reason=reason))  # type: ignore[arg-type]
+            end(context, scene, options.command, Aim(phase=phase, reason=reason))
     except StackctlError as problem:
         context.progress.warn(f"not everything of the task could be undone: {problem}")

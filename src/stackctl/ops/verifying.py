@@ -36,7 +36,8 @@ def verify(
     Raises:
         LimitsUnenforced: A limit is not in force, and it was not allowed to be so.
     """
-    problems = _settled_problems(context, facts, services, containers)
+    patience = 0.0 if allow_unenforced else PATIENCE  # what need not come is not waited for
+    problems = _settled_problems(context, facts, services, containers, patience)
     if problems and not allow_unenforced:
         raise LimitsUnenforced(
             "the kernel does not enforce every limit that was asked for",
@@ -54,12 +55,14 @@ def _settled_problems(
     facts: EngineFacts,
     services: Mapping[str, ServiceRecord],
     containers: Sequence[Container],
+    patience: float,
 ) -> list[Problem]:
     """What is not in force once the kernel was told again, and had time to hear of it."""
-    until = context.clock.now().boottime + PATIENCE
+    until = context.clock.now().boottime + patience
     problems = _problems(context, facts, services, containers)
     if problems and facts.local:
         context.engine.renew_limits(containers)
+        problems = _problems(context, facts, services, containers)
     while problems and facts.local and context.clock.now().boottime < until:
         context.clock.sleep(_BETWEEN)
         problems = _problems(context, facts, services, containers)
