@@ -61,6 +61,8 @@ def test_the_file_of_this_folder_is_brought_up_as_it_is_and_bounded(cli: Cli, pr
     assert cli("exec", "checkout", "db", "getent", "hosts", "fixed").code == 0
     assert cli.record(name)["services"]["web"]["restart"] == "always"
 
+    for words in (("diff", "checkout"), ("limits", "checkout"), ("up", "checkout")):
+        cli(*words).ok()  # by the name that it is called by
     again = cli("up", "-f", "docker-compose.yml", "--json").ok().data
     assert again["project"] == name
     assert {one.id for one in cli.containers(name)} == {one.id for one in found.values()}

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stackctl.cli.values import limit_layer, settings
-from stackctl.core.errors import UsageError
+from stackctl.core.errors import UnknownName, UsageError
 from stackctl.ops.preparing import Prepared, Request, prepare
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
     from stackctl.core.composefiles import ComposeSources, Reader
+    from stackctl.ops.preparing import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,6 @@ def prepared_choice(
     if chosen.name is not None:
         return prepared_stack(session, chosen.name, chosen.instance, given, limits, lifetime, meanwhile)
     from stackctl.ops.composing import files_here, sources_from_files
-    from stackctl.ops.preparing import prepare_sources, project_of, with_document
 
     files = chosen.files or files_here(Path.cwd())
     sources = sources_from_files(files, chosen.profiles)
@@ -60,6 +60,14 @@ def prepared_choice(
         given=settings(given, "--set"),
         limits=limit_layer(limits, lifetime),
     )
+    return _prepared_files(session, sources, request, meanwhile)
+
+
+def _prepared_files(
+    session: Session, sources: Sources, request: Request, meanwhile: Callable[[str], None] | None
+) -> Prepared:
+    from stackctl.ops.preparing import prepare_sources, project_of, with_document
+
     if meanwhile is not None:
         meanwhile(project_of(sources, request))
     return prepare_sources(
@@ -103,6 +111,8 @@ def prepared_stack(
 ) -> Prepared:
     """The stack that the options describe, rendered and bounded.
 
+    Where there is no stack of that name, the compose files of this folder may be called so.
+
     Args:
         meanwhile: Called with the project's name while it is rendered.
 
@@ -112,11 +122,26 @@ def prepared_stack(
     request = Request(
         name=name, instance=instance, given=settings(given, "--set"), limits=limit_layer(limits, lifetime)
     )
-    return prepare(
-        request,
-        places=session.places,
-        configuration=session.configuration,
-        machine=session.machine,
-        compose=compose_reader(session),
-        meanwhile=meanwhile,
-    )
+    try:
+        return prepare(
+            request,
+            places=session.places,
+            configuration=session.configuration,
+            machine=session.machine,
+            compose=compose_reader(session),
+            meanwhile=meanwhile,
+        )
+    except UnknownName:
+        sources = _files_called(name)
+        if sources is None:
+            raise
+        return _prepared_files(session, sources, request, meanwhile)
+
+
+def _files_called(name: str) -> Sources | None:
+    """The compose files of this folder, if an environment of theirs has that name."""
+    from stackctl.ops.composing import default_files, sources_from_files
+
+    files = default_files(Path.cwd())
+    sources = sources_from_files(files) if files else None
+    return sources if sources is not None and sources.found.name == name else None
