@@ -75,10 +75,9 @@ version_of() {
   "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 }
 
-# These wait for containers most of the time, so one worker more than elsewhere
 engine() {
   if wants_engine; then
-    pytest 'on the real engine' .venv-dev/bin/python -m 'engine and not slow' -n "$((workers + 1))"
+    pytest 'on the real engine' .venv-dev/bin/python -m 'engine and not slow'
   else
     timed 'not run: the tests on the real engine' .venv-dev/bin/python -m pytest -q -m 'engine and not slow' --collect-only || :
   fi

@@ -115,6 +115,7 @@ def edit(cli: Cli, project: str, **changed: Any) -> EnvironmentRecord:
     return record
 
 
+@pytest.mark.slow
 def test_with_of_other_values_leaves_what_was_up_its_users(app: Cli) -> None:
     project = app("up", "s", "--json").ok().data["project"]
 
@@ -169,6 +170,7 @@ def test_a_second_with_is_refused_and_names_the_first(app: Cli) -> None:
     assert app.containers() == ()
 
 
+@pytest.mark.slow
 def test_with_takes_over_what_a_dead_one_left(app: Cli) -> None:
     project = abandon(app)
 
@@ -200,6 +202,7 @@ def context_of(cli: Cli) -> Context:
     return Session(Output(home=str(cli.home), verbosity=-1)).context
 
 
+@pytest.mark.slow
 def test_the_tether_asks_again_once_it_holds_the_lock(app: Cli) -> None:
     project = abandon(app)
     context = context_of(app)
@@ -220,6 +223,7 @@ def test_the_tether_ends_what_a_dead_owner_left(app: Cli) -> None:
     assert app.record(project)["phase"] == "stopped"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["lost", "running"])
 def test_a_failed_up_after_a_reboot_keeps_what_was_there(cli: Cli, phase: str) -> None:
     project = cli("up", "hello", "--json").ok().data["project"]
@@ -253,7 +257,10 @@ class Ahead(SystemClock):
         return replace(now, wall=now.wall + 3600)
 
 
-def test_what_is_older_than_an_up_is_told_by_the_engines_clock(cli: Cli) -> None:
+def test_what_is_older_than_an_up_is_told_by_the_engines_clock(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(cli.checkout)  # in ours, `hello` may be the demo's
     session = Session(Output(home=str(cli.home), verbosity=-1))
     prepared = prepared_stack(session, "hello", "", ())
 
@@ -263,6 +270,7 @@ def test_what_is_older_than_an_up_is_told_by_the_engines_clock(cli: Cli) -> None
     assert 0 <= made.created - result.record.began < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["lost", "killed", "expired"])
 def test_what_ended_on_another_engine_starts_anew_on_this_one(app: Cli, phase: str) -> None:
     project = app("up", "s", "--json").ok().data["project"]

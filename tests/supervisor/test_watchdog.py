@@ -234,6 +234,7 @@ def log_sizes(container: str) -> list[int]:
     return [int(size) for size in listed.split()]
 
 
+@pytest.mark.slow
 def test_a_crash_loop_is_restarted_three_times_and_what_was_stopped_by_hand_never(house: House) -> None:
     crash = "while [ ! -e /tmp/go ]; do sleep 0.1; done; echo broken; exit 7"
     services = {

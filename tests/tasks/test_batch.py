@@ -147,6 +147,7 @@ def test_limits_of_the_command_line_are_defaults_and_a_lifetime_expires(cli: Cli
     assert services["own"]["memory"] == 24 << 20
 
 
+@pytest.mark.slow
 def test_a_sidecar_is_up_before_its_task_and_several_at_once_get_a_place_each(cli: Cli) -> None:
     script = "echo $REDIS_URL | grep -q redis:// && nc redis 6379 </dev/null"
     tasks = [shell(script, key=f"s{number}", sidecars=["redis"]) for number in range(2)]
@@ -157,6 +158,7 @@ def test_a_sidecar_is_up_before_its_task_and_several_at_once_get_a_place_each(cl
     assert cli.networks() == []
 
 
+@pytest.mark.slow
 def test_after_the_first_failure_nothing_starts_and_what_runs_is_ended(cli: Cli, seen: Path) -> None:
     tasks = [
         counted(seen, "slow", "sleep 300"),
@@ -181,6 +183,7 @@ def interrupted(cli: Cli, file: Path, seen: Path, *wanted: str) -> subprocess.Po
     return child
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_what_runs_and_resume_does_it_again_but_not_what_was_cancelled(
     cli: Cli, seen: Path
 ) -> None:
@@ -205,6 +208,7 @@ def test_ctrl_c_ends_what_runs_and_resume_does_it_again_but_not_what_was_cancell
     assert ran(seen) == {"a": 1, "b": 2, "c": 2, "d": 1}
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_waits_for_nobodys_grace(cli: Cli, seen: Path) -> None:
     deaf = "trap '' TERM; while :; do sleep 1; done"
     file = write(cli.checkout / "deaf.jsonl", [counted(seen, "deaf", deaf)])
@@ -217,6 +221,7 @@ def test_ctrl_c_twice_waits_for_nobodys_grace(cli: Cli, seen: Path) -> None:
     assert cli.containers() == ()
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_with_what_runs_and_what_ended_meanwhile(cli: Cli, seen: Path) -> None:
     gate = "while ! [ -e /seen/{} ]; do sleep 0.1; done; exit {}"
     tasks = [
@@ -249,6 +254,7 @@ def _running(cli: Cli) -> list[Any]:
     return [one for one in cli("tasks", "--json").data if one["phase"] == "running"]
 
 
+@pytest.mark.slow
 def test_results_that_were_torn_lost_or_spoilt(cli: Cli, seen: Path) -> None:
     file = write(cli.checkout / "torn.jsonl", [counted(seen, "a"), counted(seen, "b")])
     out = out_of(file)

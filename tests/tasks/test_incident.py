@@ -13,7 +13,7 @@ from commandline import Cli
 from house import RUN_LABEL, docker, end_process, heartbeat
 from waiting import command_line, processes, until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 PROGRAMS = Path(__file__).resolve().parents[2] / "bench" / "rogue"
 IMAGE = "python:3.11"
