@@ -65,10 +65,12 @@ pytest() {
   timed "$name" "$python" -m pytest -n "$workers" --dist loadfile --durations 10 "$@" </dev/null || :
 }
 
+# Nothing dear is shared here, and some of it waits for daemons that never answer
 core() {
   python=$1
   shift
-  pytest "core, Python $(version_of "$python")" "$python" -m 'not slow and not engine' "$@"
+  pytest "core, Python $(version_of "$python")" "$python" -m 'not slow and not engine' \
+    -n "$((workers + 1))" --dist worksteal "$@"
 }
 
 version_of() {
