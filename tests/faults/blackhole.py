@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import socket
 import threading
 import time
@@ -14,11 +16,34 @@ from typing import Any
 Rewrite = Callable[[str, bytes], bytes]
 
 
+def _listener(space: int) -> socket.socket:
+    """A port of the loopback in the network of a process; a socket stays where it was made.
+
+    Only the thread that makes it moves there, and ends with that.
+    """
+    made: list[socket.socket] = []
+
+    def make() -> None:
+        with Path(f"/proc/{space or os.getpid()}/ns/net").open("rb") as network:
+            assert ctypes.CDLL(None, use_errno=True).setns(network.fileno(), 0) == 0, ctypes.get_errno()
+        made.append(socket.create_server(("127.0.0.1", 0)))
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    return made[0]
+
+
 @contextmanager
-def black_hole(path: Path | None = None) -> Iterator[str]:
-    """Accepts every connection and never answers; its address (`unix://…`, or `127.0.0.1:port`)."""
+def black_hole(path: Path | None = None, *, space: int = 0) -> Iterator[str]:
+    """Accepts every connection and never answers; its address (`unix://…`, or `127.0.0.1:port`).
+
+    Args:
+        path: The socket it is; without one it is a port.
+        space: A process in whose network the port is.
+    """
     if path is None:
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = _listener(space)
         address = f"127.0.0.1:{listener.getsockname()[1]}"
     else:
         listener = socket.socket(socket.AF_UNIX)

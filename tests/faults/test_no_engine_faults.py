@@ -146,11 +146,12 @@ def test_a_port_that_is_taken_between_choosing_and_starting_is_told_and_undone(
 def test_a_registry_that_never_answers_can_be_left(
     daemon: PrivateDaemon, ground: Ground, number: signal.Signals
 ) -> None:
-    with black_hole() as registry:
+    with black_hole(space=daemon.space) as registry:
         ground.template("t", f"services:\n  app: {{image: '{registry}/some/image:1'}}\n")
         ground.stack("s", "template: t\n")
         child = ground.start("up", "s")
-        until(lambda: any("docker" in line for line in children(ground)), 60, "docker pull")
+        until(lambda: child.poll() is not None or children(ground), 60, "docker pull")
+        assert child.poll() is None, ground.ended(child)
         os.kill(child.pid, number)
         done = ground.ended(child, 60)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -13,6 +13,7 @@ from stackctl.engine import parse, ports
 from stackctl.engine.cgroup import Cgroups
 from stackctl.engine.endpoint import find_program
 from stackctl.engine.making import Making
+from stackctl.engine.oom import as_the_kernel_says
 
 if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
@@ -86,11 +87,14 @@ class DockerEngine(Making):
 
     def containers(self, labels: Mapping[str, str] | None = None) -> tuple[Container, ...]:
         """Containers in every state that carry all the labels; an empty value asks for mere presence."""
-        return tuple(map(parse.parse_container, self._transport.find("containers", labels or {})))
+        return self._read(self._transport.find("containers", labels or {}))
 
     def inspect(self, ids: Sequence[str]) -> tuple[Container, ...]:
         """Containers by id or name, in order; those that are gone are left out."""
-        return tuple(map(parse.parse_container, self._transport.inspect(ids)))
+        return self._read(self._transport.inspect(ids))
+
+    def _read(self, found: Iterable[Mapping[str, Any]]) -> tuple[Container, ...]:
+        return tuple(as_the_kernel_says(self._transport, parse.parse_container(one)) for one in found)
 
     def networks(self, labels: Mapping[str, str] | None = None) -> tuple[Network, ...]:
         """Networks that carry all the labels, with their members."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stackctl.engine.oom import as_the_kernel_says
 from stackctl.engine.parse import parse_container
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class Roster:
         known = {key: one for key, one in self._known.items() if key in listed and key not in stale}
         for key, one in fresh.items():
             if key in listed:
-                known[key] = _Known(_look(listed[key]), _age(listed[key]), parse_container(one))
+                container = as_the_kernel_says(self._transport, parse_container(one))
+                known[key] = _Known(_look(listed[key]), _age(listed[key]), container)
         self._known = known
         return tuple(known[key].container for key in listed if key in known)
 
