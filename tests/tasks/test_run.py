@@ -16,6 +16,7 @@ from commandline import Cli, Done
 from waiting import until
 
 from stackctl.state.home import open_home
+from stackctl.state.store import FileStore
 
 pytestmark = pytest.mark.engine
 
@@ -266,15 +267,28 @@ def test_a_task_begins_with_a_copy_of_anothers_data(cli: Cli) -> None:
     assert cli.networks() == [f"inst-{first}_default"]
     psql = ("psql", "-h", "127.0.0.1", "-U", "app", "-tAc")
     cli("exec", first, "db", *psql, "create table t as select 41 + 1 as answer").ok()
+    (db,) = cli("inspect", first, "--json").data["sidecars"].values()
+    assert (db["container_port"], db["host"], db["data"]) == (5432, "127.0.0.1", str(folder / "data" / "db"))
+    assert db["port"] > 1024
+    assert db["container_host"] is None
     for source in (first, str(folder), str(folder / "data")):
         assert run(cli, "--data-from", source, "--sidecar", "db=postgres", "busybox:1.35").code == 125
     cli("cancel", first).ok()
     kept = cli.home / "tasks" / first / "data" / "db"
     assert any(kept.iterdir())
 
-    second = detached(
-        cli, "--data-from", first, "--sidecar", "db=postgres", "busybox:1.35", "--", "sh", "-c", STILL
-    )
+    words = ("--data-from", first, "--sidecar", "db=postgres", "busybox:1.35", "--", "sh", "-c", STILL)
+    with FileStore(open_home(cli.home)).lock(f"inst-{first}", command="a test", wait=10.0):
+        child = cli.start("run", "--detach", *SMALL, *words)
+        assert child.stderr is not None
+        err = child.stderr
+        until(lambda: "copying the data" in err.readline(), 60, "it comes to the copy")
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:  # who holds the source may be about to start or purge it
+            assert child.poll() is None
+            assert not [one for one in (cli.home / "tasks").glob("*/data/*") if one != kept]
+    second = child.communicate(timeout=120)[0].strip()
+    assert child.returncode == 0
     assert cli("exec", second, "db", *psql, "select answer from t").ok().out == "42\n"
     cli("exec", second, "db", *psql, "drop table t").ok()
     cli("cancel", second).ok()

@@ -174,6 +174,7 @@ def inspect_data(session: Session, record: EnvironmentRecord) -> dict[str, Any]:
     folder = session.store.folder(record.project)
     own = record.services.get(TASK_SERVICE)
     limits = {"pids": own.pids, "memory": own.memory, "swap": own.swap, "cpus": own.cpus} if own else {}
+    reached = _reached(session, record)
     return {
         **task_line(record).plain(),
         "project": record.project,
@@ -188,11 +189,31 @@ def inspect_data(session: Session, record: EnvironmentRecord) -> dict[str, Any]:
         "verified": record.verified,
         "containers": {name: list(ids) for name, ids in record.containers.items()},
         "sidecars": {
-            name: {"port": one.port, "env": one.env, "data": str(folder / "data" / name)}
+            name: {
+                "env": one.env,
+                "data": str(folder / "data" / name),
+                **reached.get(name, {"container_port": one.port}),
+            }
             for name, one in record.sidecars.items()
         },
         "warnings": list(record.warnings),
     }
+
+
+def _reached(session: Session, record: EnvironmentRecord) -> dict[str, dict[str, Any]]:
+    """Where the sidecars of a task that lives are reached, in parts; empty where that cannot be asked."""
+    if record.phase not in LIVE or not record.sidecars:
+        return {}
+    from stackctl.cli.inside import containers_of
+    from stackctl.cli.views import reach_data
+    from stackctl.ops.reaching import addresses, masks
+
+    try:
+        found = addresses(record, containers_of(session, record), masks(record))
+    except StackctlError as error:
+        session.output.warn(f"where its sidecars are reached is not known: {error}")
+        return {}
+    return {one.service: reach_data(one) for one in found if one.sidecar}
 
 
 def _told(plain: dict[str, Any]) -> list[str]:

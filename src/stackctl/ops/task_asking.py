@@ -48,21 +48,26 @@ def data_folder(word: str, named: Callable[[str], EnvironmentRecord], store: Sto
     """
     if not word:
         return None
-    from stackctl.core.records import LIVE
-
     path = Path(word).resolve() if "/" in word or Path(word).is_dir() else None
-    record = named(word) if path is None else _owner(path, store)
+    record = named(word) if path is None else owner_of(path, store)
     if path is not None and record is None:
         return path
-    if record is not None and record.phase in LIVE:
-        raise UsageError(
-            f"`{word}` is {record.phase}, so its data is not at rest",
-            hint=f"end it first: `stackctl {'cancel' if record.task else 'down'} {word}`",
-        )
+    check_at_rest(record, word)
     return path or (store.folder(record.project) if record is not None else None)
 
 
-def _owner(path: Path, store: Store) -> EnvironmentRecord | None:
+def check_at_rest(record: EnvironmentRecord | None, word: str) -> None:
+    """Raise `UsageError` when a task or environment runs, so that its data changes while it is copied."""
+    from stackctl.core.records import LIVE
+
+    if record is not None and record.phase in LIVE:
+        raise UsageError(
+            f"`{word}` is {record.phase}, so its data is not at rest",
+            hint=f"end it first: `stackctl {'cancel' if record.task else 'down'} {record.title}`",
+        )
+
+
+def owner_of(path: Path, store: Store) -> EnvironmentRecord | None:
     """The task or environment in whose folder a path lies; None for any other."""
     return next((one for one in store.records() if store.folder(one.project) in (path, *path.parents)), None)
 

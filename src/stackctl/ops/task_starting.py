@@ -21,6 +21,7 @@ from stackctl.ops.placing import Placed, place_environment, place_in, write_fold
 from stackctl.ops.preflight import check_controllers, fetch_images, host_warnings
 from stackctl.ops.reaching import secret_values
 from stackctl.ops.recording import budget, deadline, ids_by_service, service_records, sidecar_records
+from stackctl.ops.task_asking import check_at_rest, owner_of
 from stackctl.ops.verifying import verify
 from stackctl.ops.waiting import wait_until_ready
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 SIDECAR_SECONDS = 120.0
 COMPOSE_SECONDS = 600.0
+SOURCE_SECONDS = 60.0  # for another command that works on what data is copied from
 BRIDGE = "bridge"
 
 
@@ -252,13 +254,24 @@ def _sidecars(context: Context, prepared: PreparedTask, placed: Placed, options:
         return
     if options.data_from is not None:
         context.progress.step(f"copying the data of {options.data_from}")
-        context.store.copy_data(options.data_from, prepared.project)
+        _copy_data(context, options.data_from, prepared.project, options.command)
     deployment = write_folder(context, _beside(prepared.prepared), placed)
     record = placed.record
     beside = {name: one for name, one in record.services.items() if name != TASK_SERVICE}
     context.progress.step(f"starting {', '.join(sorted(beside))}")
     context.engine.up(deployment, timeout=COMPOSE_SECONDS, services=sorted(beside))
     wait_until_ready(context, record.project, record.generation, beside, timeout=options.wait_timeout)
+
+
+def _copy_data(context: Context, source: Path, project: str, command: str) -> None:
+    """Copy data that stays at rest meanwhile: nobody starts or purges what it belongs to."""
+    owner = owner_of(source, context.store)
+    if owner is None:
+        context.store.copy_data(source, project)
+        return
+    with context.store.lock(owner.project, command=command, wait=SOURCE_SECONDS):
+        check_at_rest(context.store.read(owner.project), str(source))
+        context.store.copy_data(source, project)
 
 
 def _beside(whole: Prepared) -> Prepared:
