@@ -13,7 +13,7 @@ from stackctl.core import policy_rows
 from stackctl.core.allow import ALLOW
 from stackctl.core.errors import PolicyError
 from stackctl.core.limits import Effective, Limits, Setting, effective
-from stackctl.core.policy import SERVICE, Rules, bound, problems
+from stackctl.core.policy import SERVICE, Rules, bound, judge, problems
 from stackctl.core.stack import MachinePolicy
 
 ROOT = "/srv/app"
@@ -327,6 +327,18 @@ REFUSED_UNLESS_ALLOWED = [
         "shared-propagation",
         {"volumes": [{"type": "bind", "source": "./x", "target": "/x", "bind": {"propagation": "slave"}}]},
     ),
+    ("outside-build", {"build": "https://example.org/repo.git"}),
+    ("outside-build", {"build": {"context": "git@example.org:repo.git"}}),
+    ("outside-build", {"build": "github.com/acme/web"}),
+    ("outside-build", {"build": ".."}),
+    ("outside-build", {"build": {"context": ".", "dockerfile": "../../Dockerfile"}}),
+    ("host-network", {"build": {"context": ".", "network": "host"}}),
+    ("privileged", {"build": {"context": ".", "privileged": True}}),
+    ("privileged", {"build": {"context": ".", "entitlements": ["network.host"]}}),
+    ("ssh-keys", {"build": {"context": ".", "ssh": ["default"]}}),
+    ("outside-build", {"build": {"context": ".", "cache_to": ["type=local,dest=/etc"]}}),
+    ("outside-build", {"build": {"context": ".", "additional_contexts": {"a": "https://example.org/x"}}}),
+    ("outside-build", {"build": {"context": ".", "additional_contexts": ["a=/etc"]}}),
     ("devices", {"devices": ["/dev/kvm"]}),
     ("devices", {"device_cgroup_rules": ["c 1:3 mr"]}),
     ("devices", {"gpus": "all"}),
@@ -386,22 +398,9 @@ REFUSED_ALWAYS = [
     {"mem_swappiness": 60},
     {"oom_kill_disable": True},
     {"oom_score_adj": -500},
-    {"healthcheck": {"test": "true", "start_interval": "1s"}},
     {"healthcheck": {"tests": "true"}},
     {"env_file": "../secrets.env"},
     {"env_file": ["/etc/environment"]},
-    {"build": "https://example.org/repo.git"},
-    {"build": {"context": "git@example.org:repo.git"}},
-    {"build": "github.com/acme/web"},
-    {"build": ".."},
-    {"build": {"context": ".", "dockerfile": "../../Dockerfile"}},
-    {"build": {"context": ".", "network": "host"}},
-    {"build": {"context": ".", "privileged": True}},
-    {"build": {"context": ".", "entitlements": ["network.host"]}},
-    {"build": {"context": ".", "ssh": ["default"]}},
-    {"build": {"context": ".", "cache_to": ["type=local,dest=/etc"]}},
-    {"build": {"context": ".", "additional_contexts": {"a": "https://example.org/x"}}},
-    {"build": {"context": ".", "additional_contexts": ["a=/etc"]}},
     {"build": {"context": ".", "labels": {"stackctl.project": "x"}}},
     {"build": {"context": ".", "contxt": "x"}},
     {"labels": {"stackctl.project": "other"}},
@@ -416,6 +415,8 @@ REFUSED_ALWAYS = [
     {"scale": -1},
     {"scale": 100000},
     {"scale": 2, "ports": ["8080:80"]},
+    {"scale": 2, "ports": ["8080-8081:80-81"]},
+    {"scale": 2, "ports": [{"target": 80, "published": "${STACKCTL_PORT_WEB_80:?}"}]},
     {"depends_on": ["nobody"]},
     {"depends_on": {"db": {"condition": "service_happy"}}},
     {"depends_on": ["web"]},
@@ -737,7 +738,7 @@ def port(target: int, published: str, **more: Any) -> dict[str, Any]:
         (["53/udp"], [port(53, "${STACKCTL_PORT_WEB_53_UDP:?}", protocol="udp")]),
         (["8000-8001:80-81"], [port(80, "8000"), port(81, "8001")]),
         (["80-81"], [port(80, "${STACKCTL_PORT_WEB_80:?}"), port(81, "${STACKCTL_PORT_WEB_81:?}")]),
-        (["8000-8010:80"], [port(80, "${STACKCTL_PORT_WEB_80:?}")]),
+        (["8000-8010:80"], [port(80, "8000-8010")]),
         ([80, "80", "80/tcp"], [port(80, "${STACKCTL_PORT_WEB_80:?}")]),
         ([{"target": 80}], [port(80, "${STACKCTL_PORT_WEB_80:?}")]),
         ([{"target": "80", "published": "auto"}], [port(80, "${STACKCTL_PORT_WEB_80:?}")]),
@@ -748,6 +749,43 @@ def port(target: int, published: str, **more: Any) -> dict[str, Any]:
 )
 def test_ports_in_long_form_on_loopback(given, found):
     assert laid(ports=given)["ports"] == found
+
+
+def test_replicas_have_a_port_of_a_range_each_or_one_that_the_engine_chooses():
+    free = {"target": 81, "host_ip": "127.0.0.1", "protocol": "tcp"}
+    for asked in ({"scale": 3}, {"deploy": {"replicas": 3}}):
+        found = laid(ports=["8000-8010:80", "81"], **asked)["ports"]
+        assert found == [port(80, "8000-8010"), free]
+        assert laid(ports=found, **asked)["ports"] == found
+
+
+def test_a_label_without_a_name_is_left_out_and_said():
+    result = bound(document(labels={"": "true", "a": "b"}), rules())
+    labels = result.document["services"]["web"]["labels"]
+    assert "" not in labels
+    assert labels["a"] == "b"
+    assert ("services.web.labels", "one without a name left out") in {
+        (c.path, c.what) for c in result.changes
+    }
+
+
+def test_a_judgement_stands_with_what_is_refused_in_it_but_no_limit_above_a_ceiling():
+    ceilings = {"memory": Setting(1 << 30, ""), "pids": Setting(100, "")}
+    by = rules(machine=MachinePolicy(ceilings=ceilings))
+    given = document(mem_limit="4g", pids_limit=-1, cpus=0, oom_kill_disable=True)
+    result, problems_found = judge(given, by)
+    service = result.document["services"]["web"]
+    assert service["oom_kill_disable"] is True
+    limits = {key: service[key] for key in ("mem_limit", "memswap_limit", "pids_limit", "cpus")}
+    assert limits == {
+        "mem_limit": "1g",
+        "memswap_limit": "1g",
+        "pids_limit": 100,
+        "cpus": "${STACKCTL_CPUS_WEB:-2}",
+    }
+    assert {one.path.removeprefix("services.web.") for one in problems_found} == {
+        *("oom_kill_disable", "mem_limit", "pids_limit", "cpus")
+    }
 
 
 def test_a_public_address_is_an_error_for_templates_and_moved_for_others():

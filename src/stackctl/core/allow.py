@@ -17,6 +17,8 @@ ALLOW: Mapping[str, str] = {
     "devices": "use devices of the host",
     "capabilities": "hold added capabilities that administer the host",
     "unconfined": "run without its seccomp, AppArmor or SELinux profile",
+    "outside-build": "be built from a folder outside the stack's own root or from what is fetched",
+    "ssh-keys": "use the caller's ssh keys in its build",
     "public-ports": "listen on other addresses than loopback",
     "own-init": "bring its own process 1 instead of the small init that reaps and passes signals on",
     "new-privileges": "gain privileges by setuid programs, as sudo does",

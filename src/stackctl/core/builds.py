@@ -24,12 +24,13 @@ KEPT = frozenset(
         *("sbom", "secrets", "shm_size", "tags", "target", "ulimits", "isolation", "no_cache_filter"),
     )
 )
-REFUSED: Mapping[str, str] = {
-    "privileged": "a privileged build is root on the host",
-    "entitlements": "a build with entitlements leaves its sandbox",
-    "ssh": "a build would use the caller's ssh keys",
-    "cache_to": "a build cache is written where a build may choose",
+NEEDS: Mapping[str, tuple[str, str]] = {
+    "privileged": ("privileged", "a privileged build is root on the host"),
+    "entitlements": ("privileged", "a build with entitlements leaves its sandbox"),
+    "ssh": ("ssh-keys", "a build would use the caller's ssh keys"),
+    "cache_to": ("outside-build", "a build cache is written outside the engine"),
 }
+"""Key of a build -> the word of `allow:` that lets it stand, and why it needs one."""
 _REMOTE = ("http://", "https://", "git://", "ssh://", "git@", "github.com/", "oci://")
 _NETWORKS = frozenset({"default", "none"})
 
@@ -49,12 +50,13 @@ def judge_build(case: Case, value: Any) -> Any:
 
 def _judge_key(case: Case, key: str, given: Any, context: Any) -> None:
     at = f"build.{key}"
-    if key in REFUSED:
+    if key in NEEDS:
+        word, reason = NEEDS[key]
         if not says_no(given) and given not in ([], {}):
-            case.refuse(at, f"`{key}` is refused: {REFUSED[key]}", "leave it out")
+            case.needs(word, at, reason)
     elif key == "network":
         if not says_no(given) and str(given) not in _NETWORKS:
-            case.refuse(at, f"the network `{given}` reaches the host from within a build", "leave it out")
+            case.needs("host-network", at, f"the network `{given}` reaches the host from within a build")
     elif key == "labels":
         own_labels(case.findings, f"{case.path}.{at}", given)
     elif key == "dockerfile":
@@ -69,9 +71,9 @@ def _judge_folder(case: Case, at: str, folder: Any) -> None:
     if not isinstance(folder, str):
         case.refuse(at, "it must be the path of a folder")
     elif "://" in folder or folder.startswith(_REMOTE):
-        case.refuse(at, f"`{folder}` is fetched from elsewhere", "build from a folder of the stack's own")
+        case.needs("outside-build", at, f"`{folder}` is fetched from elsewhere")
     elif classify(folder, case.rules.root) != "inside":
-        case.refuse(at, f"`{folder}` lies outside the stack's own root", "build from a folder inside it")
+        case.needs("outside-build", at, f"`{folder}` lies outside the stack's own root")
 
 
 def _judge_dockerfile(case: Case, at: str, given: Any, context: Any) -> None:

@@ -84,9 +84,10 @@ def _service(
 ) -> dict[str, Any]:
     """A service; its fixed name becomes a name on its networks, so that two checkouts can both run."""
     fixed = service.get("container_name")
+    kept = {key: value for key, value in service.items() if key != "extends"}  # Compose did, and may leave it
     if not fixed or may_be_named or PLACE in str(fixed):
-        return dict(service)
-    kept = {key: value for key, value in service.items() if key != "container_name"}
+        return kept
+    kept.pop("container_name")
     if not service.get("network_mode"):
         networks = service.get("networks") or {"default": None}
         if isinstance(networks, list):

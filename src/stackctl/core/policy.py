@@ -21,7 +21,7 @@ from stackctl.core.stamping import own_labels, stamp
 if TYPE_CHECKING:
     from stackctl.core.limits import Limits
 
-__all__ = ["SERVICE", "Bounded", "Change", "Row", "Rules", "bound", "problems"]
+__all__ = ["SERVICE", "Bounded", "Change", "Row", "Rules", "bound", "judge", "problems"]
 
 _SERVICE_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
@@ -38,7 +38,7 @@ def bound(document: Mapping[str, Any], rules: Rules) -> Bounded:
     Raises:
         PolicyError: It asks for what policy refuses; every reason at once.
     """
-    bounded, found = _judge(document, rules)
+    bounded, found = judge(document, rules)
     if found:
         raise PolicyError(f"`{rules.stack}` asks for what policy refuses", problems=found)
     return bounded
@@ -46,10 +46,15 @@ def bound(document: Mapping[str, Any], rules: Rules) -> Bounded:
 
 def problems(document: Mapping[str, Any], rules: Rules) -> tuple[Problem, ...]:
     """Everything that `bound` would refuse, in the order of the document; empty when it would not."""
-    return _judge(document, rules)[1]
+    return judge(document, rules)[1]
 
 
-def _judge(document: Mapping[str, Any], rules: Rules) -> tuple[Bounded, tuple[Problem, ...]]:
+def judge(document: Mapping[str, Any], rules: Rules) -> tuple[Bounded, tuple[Problem, ...]]:
+    """The bounded document with what would be refused in it, and all of that.
+
+    What is refused stands in it as it was given, but for limits: one above the machine's ceiling is
+    lowered to it, one that means no limit becomes the one that holds without it.
+    """
     given = _plain(document)
     findings = Findings(rules)
     _check_interpolation(findings, given)
@@ -128,10 +133,6 @@ def _judge_service(case: Case, section: Mapping[str, Any]) -> tuple[dict[str, An
     _harden(case, section, laid)
     labels = own_labels(case.findings, f"{case.path}.labels", section.get("labels"))
     laid["labels"] = {**labels, **stamp(case.rules)}
-    replicas = asked_replicas(section)
-    if replicas > 1 and laid.get("ports"):
-        message = f"{replicas} replicas cannot all publish one host port"
-        case.refuse("ports", message, "leave `ports` out and put a proxy in front, or ask for one replica")
     return laid, limits
 
 

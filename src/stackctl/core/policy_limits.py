@@ -169,6 +169,12 @@ def _settle(case: Case, asked: Mapping[str, _Asked]) -> Limits:
         memory = given.swap
     swap = _settle_swap(case, asked, memory)
     limits = replace(given, pids=pids, memory=memory, swap=swap, cpus=round(cpus, 6))
+    return _below_ceilings(case, asked, limits)
+
+
+def _below_ceilings(case: Case, asked: Mapping[str, _Asked], limits: Limits) -> Limits:
+    """The limits, and for one that is refused the ceiling that it is above."""
+    held = limits
     for name, ceiling in case.rules.machine.ceilings.items():
         if name in _SERVICE_KEYS and getattr(limits, name) > ceiling.value:
             at = asked[name].at if name in asked else _SERVICE_KEYS[name]
@@ -176,7 +182,10 @@ def _settle(case: Case, asked: Mapping[str, _Asked]) -> Limits:
             where = f" ({ceiling.origin})" if ceiling.origin else ""
             message = f"{name} {limits.show(name)} is above this machine's ceiling of {most}{where}"
             case.refuse(at, message, f"ask for {most} or less")
-    return limits
+            held = replace(held, **{name: ceiling.value})
+    if "swap" not in asked:
+        held = replace(held, swap=min(held.swap, held.memory + limits.swap - limits.memory))
+    return replace(held, memory=min(held.memory, held.swap))
 
 
 def _decided(name: str, case: Case) -> bool:

@@ -110,7 +110,7 @@ SERVICE: Mapping[str, Row] = {
     "extra_hosts": _keep(_HARMLESS),
     "gpus": _allow("devices", _DEVICES),
     "group_add": _keep(_HARMLESS),
-    "healthcheck": _over(values.judge_healthcheck, "engines before 25 refuse `start_interval` too late"),
+    "healthcheck": _over(values.judge_healthcheck, "its keys are those that Compose knows"),
     "hostname": _keep(_HARMLESS),
     "image": _keep("the engine has it or pulls it"),
     "init": _over(values.lay_init, "a small init reaps zombies and passes signals on"),

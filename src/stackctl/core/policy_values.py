@@ -17,7 +17,9 @@ MOST_LOGS = 1 << 30
 
 _RESTARTS = frozenset({"no", "always", "unless-stopped", "on-failure"})
 
-_HEALTHCHECK = frozenset({"test", "interval", "timeout", "retries", "start_period", "disable"})
+_HEALTHCHECK = frozenset(
+    {"test", "interval", "timeout", "retries", "start_period", "start_interval", "disable"}
+)
 
 
 def judge_env_file(case: Case, value: Any) -> Any:
@@ -32,15 +34,12 @@ def judge_env_file(case: Case, value: Any) -> Any:
 
 
 def judge_healthcheck(case: Case, value: Any) -> Any:
-    """Refuse what some engine refuses only after it has made containers."""
+    """Refuse what Compose does not know."""
     if not isinstance(value, dict):
         case.refuse("healthcheck", "`healthcheck` must be a mapping")
         return value
-    if "start_interval" in value:
-        message = "engines before 25 refuse `start_interval` after they have made containers"
-        case.refuse("healthcheck.start_interval", message, "write a short `interval`, such as 200ms, instead")
     for key in value:
-        if key not in _HEALTHCHECK and key != "start_interval" and not str(key).startswith("x-"):
+        if key not in _HEALTHCHECK and not str(key).startswith("x-"):
             case.refuse(f"healthcheck.{key}", f"Compose has no key `{key}` for a health check")
     return value
 

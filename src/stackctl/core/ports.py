@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from stackctl.core.holes import GATEWAY, HOLE, port_hole
+from stackctl.core.deploys import asked_replicas
+from stackctl.core.holes import GATEWAY, port_hole
+from stackctl.core.references import services_of
 from stackctl.core.rules import Case, entries
 
 LOOPBACK = "127.0.0.1"
@@ -36,6 +38,7 @@ def lay_ports(case: Case, value: Any) -> Any:
     for place, entry in entries(value):
         laid += [port for port in _read(case, f"ports{place}", entry) if port not in laid]
     _check_doubles(case, laid)
+    _check_replicas(case, laid)
     return [one for one in laid if one.get("host_ip") != GATEWAY or not _open(one, laid)]
 
 
@@ -80,7 +83,7 @@ def _read(case: Case, at: str, entry: Any) -> list[dict[str, Any]]:
     kept = {key: raw[key] for key in _KEPT if key in raw}
     address = {"host_ip": host_ip} if host_ip else {}
     return [
-        {"target": target, **address, "published": given, "protocol": protocol, **kept}
+        {"target": target, **address, **({"published": given} if given else {}), "protocol": protocol, **kept}
         for target, given in zip(targets, published, strict=True)
     ]
 
@@ -109,12 +112,17 @@ def _numbers(text: Any) -> list[int]:
 
 
 def _published(case: Case, at: str, raw: Mapping[str, Any], targets: list[int], protocol: str) -> list[str]:
-    """What each target is published as: a number that was asked for, or the hole for a free one."""
+    """What each target is published as: a number or a range that was asked for, or the hole for a free one.
+
+    Nothing where each of several replicas needs a free one of its own, which only the engine can choose.
+    """
     holes = [port_hole(case.name, target, protocol) for target in targets]
     given = "" if raw.get("published") is None else str(raw["published"]).strip()
     if given in holes:
         return holes
     if given.lower() in _CHOOSE:
+        if _replicas(case) > 1:
+            return [""] * len(targets)
         case.change(at, "given a host port by placement", "no host port was asked for")
         return holes
     numbers = _numbers(given)
@@ -122,8 +130,7 @@ def _published(case: Case, at: str, raw: Mapping[str, Any], targets: list[int], 
         case.refuse(at, f"`{given}` is no host port for {raw['target']}", "write one number, or equal ranges")
         return holes
     if len(numbers) > 1 and len(targets) == 1:
-        case.change(at, "given a host port by placement", f"any port of {given} was asked for")
-        return holes
+        return [given]
     return [str(number) for number in numbers]
 
 
@@ -162,9 +169,23 @@ def _open(port: Mapping[str, Any], laid: list[dict[str, Any]]) -> bool:
 def _check_doubles(case: Case, laid: list[dict[str, Any]]) -> None:
     seen: set[tuple[str, str, str]] = set()
     for port in laid:
-        key = (port.get("host_ip", ""), port["published"], port["protocol"])
-        if key in seen and not HOLE.fullmatch(port["published"]):
-            case.refuse(
-                "ports", f"host port {port['published']} is published twice", "use each host port once"
-            )
+        key = (port.get("host_ip", ""), port.get("published", ""), port["protocol"])
+        if key in seen and key[1].isdecimal():
+            case.refuse("ports", f"host port {key[1]} is published twice", "use each host port once")
         seen.add(key)
+
+
+def _replicas(case: Case) -> int:
+    return asked_replicas(services_of(case.document).get(case.name) or {})
+
+
+def _check_replicas(case: Case, laid: list[dict[str, Any]]) -> None:
+    """The second of several replicas would not start; the engine spreads them over a range."""
+    replicas = _replicas(case)
+    fixed = any(str(one.get("published", "-")).isdecimal() or "$" in one.get("published", "") for one in laid)
+    if replicas > 1 and fixed:
+        message = f"{replicas} replicas cannot all publish one host port"
+        hint = (
+            "publish a range (`8000-8010:80`) or no host port, put a proxy in front, or ask for one replica"
+        )
+        case.refuse("ports", message, hint)

@@ -34,7 +34,9 @@ def own_labels(findings: Findings, path: str, value: Any) -> dict[str, Any]:
     ours = stamp(findings.rules)
     labels = {}
     for name, text in _pairs(findings, path, value):
-        if name.startswith(RESERVED):
+        if not name:
+            findings.change(path, "one without a name left out", "Compose reads no such label back")
+        elif name.startswith(RESERVED):
             if ours.get(name) != text:
                 owner = "stackctl" if name.startswith(PREFIX) else "Compose"
                 message = f"the label `{name}` belongs to {owner}: it decides what may be removed"
@@ -51,8 +53,8 @@ def _pairs(findings: Findings, path: str, value: Any) -> list[tuple[str, Any]]:
         texts = [entry if isinstance(entry, str) else "" for _, entry in entries(value)]
         pairs = [(name, text) for name, _, text in (one.partition("=") for one in texts)]
     else:
-        pairs = [("", None)]
-    if any(not name or isinstance(text, (dict, list)) for name, text in pairs):
+        pairs = [("", {})]
+    if any(isinstance(text, (dict, list)) for _, text in pairs):
         findings.refuse(path, "labels must be a mapping of names to text, or a list of `name=text`")
         return []
     return pairs

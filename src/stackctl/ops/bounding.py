@@ -28,7 +28,7 @@ class Look:
     Args:
         original: What Compose makes of them, every profile with it.
         bounded: The bounded document and every change; where something is refused, with all of that allowed.
-        refused: What policy refuses unless `allow:` names it, in the order of the document.
+        refused: What policy refuses: unless `allow:` names it, or altogether; that stands in it all the same.
         text: The bounded document's bytes.
     """
 
@@ -68,9 +68,9 @@ def look_at(
     Raises:
         StackFileError: A file is missing, or no service is in them.
         EngineRefused: Compose does not accept the files.
-        PolicyError: They ask for what no word allows, all of it at once.
+        PolicyError: The configuration asks for more than the machine's policy allows.
     """
-    from stackctl.core.policy import bound, problems
+    from stackctl.core.policy import judge, problems
 
     asked = sources_of(sources.found, sources.stack, given or {})
     original = compose(replace(asked, profiles=tuple(profiles)), PLACE)
@@ -83,6 +83,11 @@ def look_at(
     while left := tuple(one for one in problems(document, open_rules) if one.word):
         refused = tuple(dict.fromkeys((*refused, *left)))
         open_rules = replace(open_rules, allow=with_words(open_rules.allow, left))
-    bounded = bound(document, open_rules)
+    bounded, left = judge(document, open_rules)
     bounded = replace(bounded, changes=(*changes, *bounded.changes))
-    return Look(original=original, bounded=bounded, refused=refused, text=dump(bounded.document))
+    return Look(
+        original=original,
+        bounded=bounded,
+        refused=tuple(dict.fromkeys((*refused, *left))),
+        text=dump(bounded.document),
+    )
