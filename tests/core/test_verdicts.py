@@ -501,6 +501,7 @@ def test_the_order_of_the_rules() -> None:
         "squeezing_host",
         "leftover",
         "littered",
+        "loosened",
         "refused_or_killed",
     ]
     assert [rule.__name__ for rule in REAPING] == ["finished", "expired", "abandoned", "stuck", "leftover"]

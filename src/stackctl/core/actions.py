@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from stackctl.core.records import Phase
 
-ActionKind = Literal["end", "adopt", "lose", "restart", "spare", "halt", "remove", "sweep", "report"]
+ActionKind = Literal["end", "adopt", "lose", "restart", "spare", "halt", "remove", "sweep", "renew", "report"]
 """end: stop and remove everything of an environment, data kept, and record its `phase`.
 adopt: call a `starting` environment running; what is half made of it is removed.
 lose: record that nothing of it runs any more; nothing is removed.
@@ -17,6 +17,7 @@ spare: record that somebody stopped a service by hand, so that it is not restart
 halt: end one service, the rest lives on.
 remove: remove what is left of an environment that has ended.
 sweep: end the orphans in guarded services; everything else lives on.
+renew: have limits written into the kernel again; everything lives on.
 report: write an incident, and do nothing.
 """
 
@@ -72,8 +73,8 @@ class Action:
 
     @property
     def key(self) -> str:
-        """What is quiet for a while once this was done: the environment, or what a sweep or report is on."""
-        if self.kind == "sweep":
+        """What is quiet for a while once this was done: the environment, or what ends nothing of it."""
+        if self.kind in ("sweep", "renew"):
             return f"{self.project}//{self.rule}"
         if self.kind == "report" or not self.project:
             return f"{self.project}/{self.service}/{self.rule}" + (f"/{self.mark}" if self.mark else "")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from stackctl.core.actions import Action, Plan
 from stackctl.core.finishing import finished
 from stackctl.core.litter import littered
+from stackctl.core.loosening import loosened
 from stackctl.core.marks import refused_or_killed, squeezing_host, violations
 from stackctl.core.recovery import abandoned, crash_looping, leftover, stuck
 from stackctl.core.units import show_duration
@@ -61,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     squeezing_host,
     leftover,
     littered,
+    loosened,
     refused_or_killed,
 )
 """In the order of precedence."""

@@ -61,6 +61,7 @@ class Watched:
         by_hand: Ids of ended containers that somebody asked docker to stop or kill.
         here: False when the record belongs to another engine than the one that was looked at.
         orphans: Container id -> what its service's guard would sweep, as it was last looked for.
+        loosened: Container id -> what of its limits the kernel enforces no more, as it was last looked for.
     """
 
     record: EnvironmentRecord
@@ -72,6 +73,7 @@ class Watched:
     by_hand: frozenset[str] = frozenset()
     here: bool = True
     orphans: Mapping[str, tuple[Process, ...]] = field(default_factory=dict)
+    loosened: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

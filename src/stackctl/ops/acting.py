@@ -16,6 +16,7 @@ from stackctl.core.world import Watched, World
 from stackctl.ops.down import Aim, end
 from stackctl.ops.evidence import keep, new_incident, with_evidence
 from stackctl.ops.looking import Scene, look
+from stackctl.ops.loosening import find_loosened, renew
 from stackctl.ops.recording import ended, finish
 from stackctl.ops.sweeping import find_orphans, sweep
 from stackctl.ops.taking_down import take_down
@@ -130,6 +131,9 @@ def _act_locked(
             world.environments[0], orphans=find_orphans(context, scene.record, scene.containers)
         )
         world = replace(world, environments=(watched,))
+    if action.kind == "renew":
+        lost = find_loosened(context, scene.record, scene.containers)
+        world = replace(world, environments=(replace(world.environments[0], loosened=lost),))
     confirmed = still(action, world, limits, rules)
     if confirmed is None:
         return Outcome(action=action, result="recovered", words="it is not so any more"), None
@@ -322,6 +326,10 @@ def _sweep(case: _Case) -> tuple[str, ...]:
     return words or ("they have ended by themselves",)
 
 
+def _renew(case: _Case) -> tuple[str, ...]:
+    return (renew(case.context, case.record, case.scene.containers),)
+
+
 def removed_words(containers: int, networks: int) -> str:
     """What was removed, and that data was not."""
     what = " and ".join(
@@ -340,4 +348,5 @@ _ACTS: Mapping[str, Callable[[_Case], tuple[str, ...]]] = {
     "halt": _halt,
     "remove": _remove,
     "sweep": _sweep,
+    "renew": _renew,
 }

@@ -204,6 +204,9 @@ class Supervisor:
         if outcome.action.kind == "sweep":  # what was seen before it is not to ask for another one
             swept = outcome.result in ("done", "recovered")
             return self.limits.sweep if swept else self.limits.report_again
+        if outcome.action.kind == "renew":  # what was read before it stands until all is read again
+            renewed = outcome.result in ("done", "recovered")
+            return self.limits.full_relist if renewed else self.limits.report_again
         if outcome.result == "recovered":
             return 0.0
         whole = outcome.result == "done" and outcome.action.kind != "halt"

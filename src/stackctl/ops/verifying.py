@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from stackctl.core.enforcement import unenforced
 from stackctl.core.errors import LimitsUnenforced, Problem
+from stackctl.core.loosening import PROVEN
 
 if TYPE_CHECKING:
     from stackctl.core.facts import Container, EngineFacts
     from stackctl.core.records import ServiceRecord
     from stackctl.ops.context import Context
 
-KERNEL = "kernel"
 ENGINE_ONLY = "unverified: the cgroups of this engine cannot be read from here"
 PATIENCE = 2.0
 """Seconds until every limit must stand in the kernel; with systemd's driver one may come late."""
@@ -31,7 +31,7 @@ def verify(
     """Compare HostConfig of every container, and the cgroup files of what runs, with what was asked.
 
     Returns:
-        `kernel` when the cgroup files prove it, else a sentence that begins with `unverified`.
+        `kernel` (`PROVEN`) when the cgroup files prove it, else a sentence that begins with `unverified`.
 
     Raises:
         LimitsUnenforced: A limit is not in force, and it was not allowed to be so.
@@ -47,7 +47,7 @@ def verify(
         )
     if problems:
         return "unverified: " + "; ".join(problem.message for problem in problems)
-    return KERNEL if facts.local else ENGINE_ONLY
+    return PROVEN if facts.local else ENGINE_ONLY
 
 
 def _settled_problems(

@@ -16,6 +16,7 @@ from stackctl.core.records import LIVE
 from stackctl.core.recovery import RESTARTABLE, asked_to_end
 from stackctl.core.world import Owner, Stray, Trail, Watched, World
 from stackctl.ops.looking import verified
+from stackctl.ops.loosening import find_loosened
 from stackctl.ops.sweeping import OrphanWatch
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Watch:
         self._peaks: dict[str, dict[str, Mapping[str, int]]] = {}
         self._ahead = 0.0
         self._orphans = OrphanWatch(context, limits)
+        self._loosened: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def hint(self, events: Iterable[Event]) -> None:
         """Take what the engine said as a reason to list sooner, and to inspect anew what it was about."""
@@ -149,6 +151,16 @@ class Watch:
         self._trails = self.trails(self._containers)
         self._group(survey)
         self._learn_hands(records)
+        if full:
+            self._look_for_lost_limits(records)
+
+    def _look_for_lost_limits(self, records: tuple[EnvironmentRecord, ...]) -> None:
+        found = {
+            one.project: find_loosened(self.context, one, self._groups.get(one.project, ((), ()))[0])
+            for one in records
+            if self.facts is not None and one.engine == self.facts.id
+        }
+        self._loosened = {project: lost for project, lost in found.items() if lost}
 
     def _learn_hands(self, records: tuple[EnvironmentRecord, ...]) -> None:
         """Ask of each ended container that wants a restart whether somebody ended it; once each."""
@@ -227,6 +239,7 @@ class Watch:
             by_hand=frozenset(c.id for c in containers if self._hands.get((c.id, c.finished))),
             here=self.facts is not None and record.engine == self.facts.id,
             orphans=self._orphans.of(containers),
+            loosened=self._loosened.get(record.project, {}),
         )
 
 
