@@ -48,6 +48,7 @@ ENGINE_QUESTIONS = {
     "ports_in_use",
     "processes",
     "readings",
+    "registry_digest",
     "roster",
     "sample",
     "volumes",
@@ -91,6 +92,7 @@ DOORS = {
     "doctor_host": {"stackctl.engine.endpoint"},
     "failpoints": {"stackctl.state.failures"},
     "keeping_watch": {"stackctl.engine.detached"},  # starts the supervisor
+    "lock_files": {"stackctl.state.atomic"},  # writes the user's own lock, beside the stack file
     "surroundings": {"stackctl.state.home"},  # finds the user's files, for the command line and the API
     "service": {"stackctl.state.atomic"},  # writes the service manager's unit, among its files
 }
@@ -100,6 +102,7 @@ CHANGES_BY_HAND = {
     "authoring": {"mkdir", "unlink", "open", "write_atomic"},  # as above
     "bounded_call": {"fork", "kill", "pipe", "_exit"},  # a child for a pure function
     "failpoints": {"open", "kill", "killpg"},
+    "lock_inputs": {"write_text"},  # a question for Compose, in a temporary folder
     "keeping_watch": {"kill"},  # asks a supervisor to leave, whose lease proves which process it is
     "service": {"mkdir", "unlink", "write_atomic"},  # as above
 }

@@ -184,6 +184,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "env": (complete_environments,),
     "render": (complete_stacks,),
     "bound": (),
+    "lock": (complete_stacks,),
     "diff": (complete_stacks,),
     "lint": (complete_stacks,),
     "limits": (complete_stacks,),

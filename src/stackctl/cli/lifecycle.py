@@ -11,6 +11,7 @@ import click
 
 from stackctl.cli.choosing import Chosen, prepared_choice
 from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.locking import heed_lock
 from stackctl.cli.values import duration
 from stackctl.cli.views import environment_data
 from stackctl.cli.words import left_words, named, plural
@@ -48,6 +49,7 @@ WAIT_SECONDS = 120.0
 @click.option("--no-wait", is_flag=True, help="Return as soon as everything was started.")
 @click.option("--build", is_flag=True, help="Build images anew.")
 @click.option("--pull", is_flag=True, help="Ask for newer images even where the engine has one.")
+@click.option("--frozen", is_flag=True, help="Refuse where the lock is missing or stale.")
 @click.option("--allow-unenforced", is_flag=True, help="Go on where the kernel cannot enforce a limit.")
 def up_command(
     session: Session,
@@ -62,6 +64,7 @@ def up_command(
     no_wait: bool,
     build: bool,
     pull: bool,
+    frozen: bool,
     allow_unenforced: bool,
 ) -> None:
     """Bring an environment up, or make it what its stack file now says.
@@ -90,6 +93,7 @@ def up_command(
         pull=pull,
         allow_unenforced=allow_unenforced,
     )
+    heed_lock(session, prepared, frozen)
     tell_moved(session, prepared)
     from stackctl.cli.watchman import ensure
 

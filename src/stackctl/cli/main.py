@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "env": ("addresses", "Print an environment's variables for a shell, dotenv or JSON."),
     "render": ("documents", "Print the bounded compose document."),
     "bound": ("bounding", "Print a compose file as it would run, bounded."),
+    "lock": ("locking", "Write down the digests of a stack's images, so that all run the same."),
     "diff": ("documents", "Show what `up` would change in what runs."),
     "lint": ("documents", "Check a stack or compose file against the policy."),
     "limits": ("documents", "Show each limit, what it bounds and where it came from."),
@@ -56,7 +57,7 @@ SECTIONS = {
     "Tasks": ("run", "batch", "tasks", "wait", "cancel", "inspect", "rm"),
     "Watching": ("supervise", "reap", "adopt", "incidents", "why"),
     "Looking": ("status", "list", "logs", "exec", "shell", "url", "env"),
-    "Stack files": ("render", "bound", "diff", "lint", "limits", "templates", "new", "init"),
+    "Stack files": ("render", "bound", "lock", "diff", "lint", "limits", "templates", "new", "init"),
     "This machine": ("guard", "doctor", "service", "completion"),
 }
 

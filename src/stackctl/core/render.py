@@ -15,7 +15,7 @@ from stackctl.core.values import Layers, Values, split_given, values_of
 
 if TYPE_CHECKING:
     from stackctl.core.limits import Setting
-    from stackctl.core.stack import Rendered, SidecarSpec, Stack, Template, TemplateFolder
+    from stackctl.core.stack import Rendered, Scalar, SidecarSpec, Stack, Template, TemplateFolder
 
 DESCRIPTION = "template.yaml"
 
@@ -54,6 +54,28 @@ def render_stack(
         stack=stack, template=template, values=values, sidecars=sidecars, folders=used, macros=macros
     )
     return assemble(parts, document or {})
+
+
+def stack_values(
+    stack: Stack,
+    *,
+    folders: Mapping[str, TemplateFolder],
+    given: Mapping[str, str],
+    configured: Mapping[str, Setting],
+) -> tuple[dict[str, Scalar], tuple[str, ...]]:
+    """What the variables of a stack's templates come to, with names as `--set` has them.
+
+    Returns:
+        The values of all but secrets, whichever layer says them; and the names of the secrets.
+
+    Raises:
+        StackFileError: As `render_stack`.
+    """
+    _, sidecars, values = _Gathering(stack, folders, given, configured).gather()
+    each = [("", values), *((f"{one.name}.", one.values) for one in sidecars)]
+    plain = {f"{prefix}{name}": value for prefix, one in each for name, value in one.plain.items()}
+    secrets = sorted(f"{prefix}{name}" for prefix, one in each for name in one.secrets)
+    return plain, tuple(secrets)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SLOW = 120.0
 """Seconds for one act: where images are large and the disk is slow, making a container takes its time."""
 
+REGISTRY = 30.0
+"""Seconds for a registry's answer: the engine itself tries for 15, and again."""
+
 
 class Making(Sensors):
     """The engine as tasks use it."""
@@ -142,6 +145,34 @@ class Making(Sensors):
         found = self._act("GET", f"{execution}/json", None, "running a command").json() or {}
         return int(found.get("ExitCode") or 0), frames(answer.body)
 
+    def registry_digest(self, reference: str) -> str:
+        """The digest that an image's registry has for it now, as the engine asks it; nothing is pulled.
+
+        Args:
+            reference: The image, by name and tag.
+
+        Returns:
+            `sha256:…`, of all its platforms where it has several.
+
+        Raises:
+            ImageMissing: The registry does not have it.
+            EngineRefused, TimedOut: The registry cannot be reached, does not answer, or wants a password.
+        """
+        from stackctl.core.errors import DaemonFrozen, TimedOut
+        from stackctl.engine.errors import explain
+
+        wire = self._wire()
+        try:
+            answer = wire.call("GET", f"/distribution/{quote(reference)}/json", extra=REGISTRY)
+        except DaemonFrozen:
+            raise TimedOut(f"its registry did not answer within {self._patience + REGISTRY:g} s") from None
+        finally:
+            wire.close()
+        if answer.status >= 400:
+            raise explain(answer.message, doing="asking its registry")
+        described = (answer.json() or {}).get("Descriptor") or {}
+        return str(described.get("digest") or "")
+
     def _act(self, method: str, target: str, body: Mapping[str, Any] | None, doing: str) -> Answer:
         wire = self._wire()
         try:
@@ -162,7 +193,7 @@ class Making(Sensors):
     def _socket(self) -> str:
         if not self.endpoint.socket:
             raise EngineRefused(
-                f"tasks need the engine's unix socket, and {self.endpoint.host} is reached in another way",
+                f"this takes the engine's unix socket, and {self.endpoint.host} is reached in another way",
                 hint="run it on that host, or forward its socket: `ssh -L /tmp/docker.sock:"
                 "/var/run/docker.sock HOST`, then DOCKER_HOST=unix:///tmp/docker.sock",
             )

@@ -174,6 +174,7 @@ class SteppedEngine:
         self.networks = engine.networks
         self.volumes = engine.volumes
         self.images = engine.images
+        self.registry_digest = engine.registry_digest
         self.config = engine.config
         self.log_tail = engine.log_tail
         self.logs = engine.logs

@@ -19,9 +19,11 @@ from stackctl.core.stackfile import parse_stack
 from stackctl.core.templatefile import parse_template
 from stackctl.ops.bounded_call import call_bounded
 from stackctl.ops.finding import Found, Places, find_stack, find_template, read_macros
+from stackctl.ops.lock_files import read_lock
 
 if TYPE_CHECKING:
     from stackctl.core.composefiles import Reader
+    from stackctl.core.lockfile import Lock
     from stackctl.core.rules import Bounded, Change, Rules
     from stackctl.core.stack import Configuration, MachinePolicy, Stack, TemplateFolder
 
@@ -55,6 +57,8 @@ class Prepared:
         digest: sha256 of `text` and of the files rendered beside it.
         effective: Limits by service; "" for the stack as a whole.
         watchdogs: Thresholds by service.
+        references: Service -> its image as written; in the document it has the digest of the lock.
+        lock: What lies beside the stack file, None without one.
     """
 
     found: Found
@@ -68,6 +72,9 @@ class Prepared:
     effective: Mapping[str, Effective]
     watchdogs: Mapping[str, Watchdog]
     given: Mapping[str, str]
+    sources: Sources
+    references: Mapping[str, str] = field(default_factory=dict)
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,14 +237,19 @@ def prepare_sources(
     machine: MachinePolicy,
     meanwhile: Callable[[], None] | None = None,
 ) -> Prepared:
-    """From what was read to the bounded document; raises as `prepare`."""
+    """From what was read to the bounded document, its images pinned by the lock; raises as `prepare`."""
     rendered = render(sources, request, configuration, meanwhile)
+    from stackctl.core.lockfile import pinned, references
     from stackctl.core.policy import bound
 
+    lock = read_lock(sources.found)
     rules, watchdogs = rules_for(sources, rendered, request, configuration, machine)
     bounded = bound(rendered.document, rules)
     bounded = replace(bounded, changes=(*sources.changes, *bounded.changes))
     bounded = replace(bounded, document=stamp_files(bounded.document, rendered.files))
+    images = references(bounded.document)
+    if lock is not None:
+        bounded = replace(bounded, document=pinned(bounded.document, images, lock.images))
     text = dump(bounded.document)
     return Prepared(
         found=sources.found,
@@ -251,6 +263,9 @@ def prepare_sources(
         effective=rules.limits,
         watchdogs=watchdogs,
         given=request.given,
+        sources=sources,
+        references=images,
+        lock=lock,
     )
 
 

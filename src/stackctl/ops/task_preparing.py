@@ -148,6 +148,7 @@ def prepare_task(task: str, spec: TaskSpec, kitchen: Kitchen) -> PreparedTask:
         effective=rules.limits,
         watchdogs=watchdogs,
         given={},
+        sources=sources,
     )
     return PreparedTask(id=task, spec=spec, prepared=prepared)
 
