@@ -185,6 +185,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "render": (complete_stacks,),
     "bound": (),
     "lock": (complete_stacks,),
+    "eject": (complete_stacks,),
     "diff": (complete_stacks,),
     "lint": (complete_stacks,),
     "limits": (complete_stacks,),

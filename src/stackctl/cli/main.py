@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("documents", "Print the bounded compose document."),
     "bound": ("bounding", "Print a compose file as it would run, bounded."),
     "lock": ("locking", "Write down the digests of a stack's images, so that all run the same."),
+    "eject": ("ejecting", "Write a folder that runs a stack without stackctl."),
     "diff": ("documents", "Show what `up` would change in what runs."),
     "lint": ("documents", "Check a stack or compose file against the policy."),
     "limits": ("documents", "Show each limit, what it bounds and where it came from."),
@@ -57,7 +58,7 @@ SECTIONS = {
     "Tasks": ("run", "batch", "tasks", "wait", "cancel", "inspect", "rm"),
     "Watching": ("supervise", "reap", "adopt", "incidents", "why"),
     "Looking": ("status", "list", "logs", "exec", "shell", "url", "env"),
-    "Stack files": ("render", "bound", "lock", "diff", "lint", "limits", "templates", "new", "init"),
+    "Stack files": ("render", "bound", "lock", "eject", "diff", "lint", "limits", "templates", "new", "init"),
     "This machine": ("guard", "doctor", "service", "completion"),
 }
 

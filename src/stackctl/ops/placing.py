@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import PortTaken
 from stackctl.core.gateways import bridge_gateway
@@ -44,9 +44,7 @@ def place_environment(
             containers on other networks and the engine's bridge has no address for that.
     """
     with context.store.lock("placement", command=f"placing {record.project}", wait=30.0):
-        world = _world(context, scene, record.project, prepared.bounded.document)
-        if prepared.stack.compose:
-            world = replace(world, root=str(prepared.found.base.resolve()))
+        world = world_of(context, scene, prepared)
         _check_fixed_ports(context, prepared, world)
         placed = place_in(context, world, prepared, record)
     for note in placed.placement.notes:
@@ -97,7 +95,13 @@ def stamp_of(record: EnvironmentRecord) -> Stamp:
     )
 
 
-def _world(context: Context, scene: Scene, project: str, document: Mapping[str, Any]) -> PlacementWorld:
+def world_of(context: Context, scene: Scene, prepared: Prepared) -> PlacementWorld:
+    """What is taken on this host by others than this environment, and what may be given out.
+
+    Raises:
+        EngineRefused: The document asks for the engine's bridge, and that has no address for it.
+    """
+    project, document = prepared.project, prepared.bounded.document
     own = {port.host_port for container in scene.containers for port in container.ports}
     bound = context.engine.ports_in_use() - own
     networks = context.engine.networks()
@@ -109,6 +113,7 @@ def _world(context: Context, scene: Scene, project: str, document: Mapping[str, 
         taken_ports=frozenset(bound) | frozenset(context.store.owned_ports(project)),
         taken_subnets=(*subnets, *context.store.owned_subnets(project)),
         cpus=scene.facts.cpus,
+        root=str(prepared.found.base.resolve()) if prepared.stack.compose else "",
         gateway=bridge_gateway(networks, scene.facts, context.engine.host_addresses()) if isolated else "",
     )
 
