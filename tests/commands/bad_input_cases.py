@@ -130,7 +130,27 @@ WORDS = (
     cast("extend of nothing", "extend nothing 1h", "nothing", "stackctl list"),
     cast("purge of nothing", "purge nothing --yes", "nothing", "stackctl list"),
     cast("lint of both", "lint hello -f x.yaml", "name a stack, or a compose file with -f", "--stacks"),
-    cast("lint of a missing file", "lint -f x.yaml", "x.yaml cannot be read", "lint"),
+    cast("lint of a missing file", "lint -f x.yaml", "there is no compose file `x.yaml`", "-f"),
+    cast("lint of nothing", "lint", "there is no compose file in this folder", "-f"),
+    cast(
+        "lint of what came along",
+        "lint hello --write-allow",
+        "came with stackctl",
+        "copy it to `stacks/hello",
+    ),
+    cast("new from a missing file", "new x --from x.yaml", "there is no compose file `x.yaml`", "--from"),
+    cast("new from both", "new x --template webapp --from x.yaml", "either a template or", "--from"),
+    cast("new with a profile alone", "new x --profile debug", "--profile goes with --from", "--from"),
+    cast("new from files with a value", "new x --from x.yaml --set a=1", "--set goes without", "variables:"),
+    cast("path as a new stack", "new ../x --from x.yaml", "'../x' cannot be the name of a stack", "48"),
+    Case(
+        "new from files over a stack",
+        ("new", "s", "--from", "c.yaml"),
+        2,
+        ("is there already",),
+        "--force",
+        {STACK: "compose: ../c.yaml\n", "checkout/c.yaml": f"services: {{web: {{image: '{IMAGE}'}}}}\n"},
+    ),
 )
 
 STACK_FILES = (

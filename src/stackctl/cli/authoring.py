@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stackctl.cli.command import command
+from stackctl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -145,28 +146,104 @@ def _variable_data(variable: Variable) -> dict[str, Any]:
     help="What to make it from.",
 )
 @click.option(
+    "--from",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Make it from this compose file instead; again for more.",
+)
+@click.option("--profile", "profiles", multiple=True, metavar="NAME", help="With --from: a profile.")
+@click.option("--write-allow", "allowed", is_flag=True, help="With --from: grant all that it needs.")
+@click.option(
     "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable (sidecar.name too)."
 )
 @click.option("--force", is_flag=True, help="Replace the stack file that is there.")
-def new_command(session: Session, name: str, template: str, given: Sequence[str], force: bool) -> None:
-    """Write `stacks/NAME.yaml` from a template, every variable in it with its default as a comment.
+def new_command(
+    session: Session,
+    name: str,
+    template: str,
+    files: Sequence[Path],
+    profiles: Sequence[str],
+    allowed: bool,
+    given: Sequence[str],
+    force: bool,
+) -> None:
+    """Write `stacks/NAME.yaml` from a template or compose files.
 
-    It goes to the nearest `stacks/` of the checkout, else to one in the working directory.
+    It goes to the nearest `stacks/` of the checkout, else to one in the working directory. Every variable of
+    a template stands in it with its default as a comment; of compose files, what policy refuses unless
+    `allow:` names it.
     """
+    if files:
+        _check_alone(template, given)
+        asked = (name, tuple(files), tuple(profiles), allowed, force)
+        _new_from(session, *asked)
+        return
+    if profiles or allowed:
+        option = "--profile" if profiles else "--write-allow"
+        raise UsageError(f"{option} goes with --from", hint="`--from docker-compose.yml`")
     from stackctl.cli.values import settings
     from stackctl.ops.authoring import NewStack, new_stack
 
-    asked = NewStack(name=name, template=template, given=settings(given, "--set"), force=force)
+    wanted = NewStack(name=name, template=template, given=settings(given, "--set"), force=force)
     made = new_stack(
-        asked, places=session.places, configuration=session.configuration, machine=session.machine
+        wanted, places=session.places, configuration=session.configuration, machine=session.machine
     )
-    if made.hides:
-        session.output.warn(f"`{name}` now means this file and no longer {_shown(made.hides)}")
+    _tell_hidden(session, name, made.hides)
     session.output.result(
         {"stack": name, "path": str(made.path), "template": made.template, "replaced": made.replaced}
     )
     session.output.line(str(_shown(made.path)))
     session.output.note(f"next: stackctl up {name}")
+
+
+def _check_alone(template: str, given: Sequence[str]) -> None:
+    if template:
+        raise UsageError("a stack has either a template or compose files", hint="--template or --from")
+    if given:
+        raise UsageError("--set goes without --from", hint="write `variables:` into the new stack file")
+
+
+def _tell_hidden(session: Session, name: str, hides: Path | None) -> None:
+    if hides:
+        session.output.warn(f"`{name}` now means this file and no longer {_shown(hides)}")
+
+
+def _new_from(
+    session: Session,
+    name: str,
+    files: tuple[Path, ...],
+    profiles: tuple[str, ...],
+    allowed: bool,
+    force: bool,
+) -> None:
+    from stackctl.cli.choosing import compose_reader
+    from stackctl.ops.writing_stacks import NewComposeStack, new_compose_stack
+
+    made = new_compose_stack(
+        NewComposeStack(name=name, files=files, profiles=profiles, allowed=allowed, force=force),
+        compose_reader(session),
+        places=session.places,
+        configuration=session.configuration,
+        machine=session.machine,
+    )
+    _tell_hidden(session, name, made.hides)
+    needed = {service: list(words) for service, words in made.needed.items()}
+    session.output.result(
+        {"stack": name, "path": str(made.path), "needed": needed, "replaced": made.replaced}
+    )
+    session.output.line(str(_shown(made.path)))
+    left = tuple(one for one in made.problems if allowed or not one.word)
+    for problem in left:
+        session.output.warn(f"policy refuses it still: {problem}")
+    if needed and not allowed:
+        session.output.note(f"what policy refuses stands in it as a comment: {_words(needed)}")
+    session.output.note(f"next: stackctl up {name}" if not needed else f"review it, then: stackctl up {name}")
+
+
+def _words(needed: dict[str, list[str]]) -> str:
+    return "; ".join(f"{service}: {', '.join(words)}" for service, words in needed.items())
 
 
 @command("init")

@@ -1,4 +1,4 @@
-"""`render`, `diff`, `lint`, `limits`: what a stack file comes to, before anything runs."""
+"""`render`, `diff`, `limits`: what a stack file comes to, before anything runs."""
 
 from __future__ import annotations
 
@@ -95,33 +95,6 @@ def diff_command(session: Session, name: str, instance: str, given: Sequence[str
 def _running_text(session: Session, prepared: Prepared) -> str:
     path = session.store.folder(prepared.project) / "compose.yaml"
     return path.read_text() if path.is_file() else ""
-
-
-@command("lint")
-@click.argument("name", metavar="[NAME]", required=False)
-@click.option("-f", "--file", "path", type=click.Path(path_type=Path), help="Check a compose file instead.")
-@SET
-def lint_command(session: Session, name: str | None, path: Path | None, given: Sequence[str]) -> None:
-    """Check a stack, or a compose file, against the policy: every problem at once, exit 3."""
-    if bool(name) == bool(path):
-        raise UsageError("name a stack, or a compose file with -f", hint="`stackctl list --stacks`")
-    if name:
-        prepared = prepared_stack(session, name, "", given)
-        what, changes = prepared.found.source, prepared.bounded.changes
-    else:
-        from stackctl.ops.linting import lint_file
-
-        assert path is not None  # noqa: S101 - one of the two is given
-        what, changes = str(path), lint_file(path, session.configuration, session.machine).changes
-    session.output.result(
-        {
-            "source": what,
-            "changes": [{"path": c.path, "what": c.what, "reason": c.reason} for c in changes],
-        }
-    )
-    session.output.line(f"{what}: nothing to refuse, {len(changes)} things are laid over it")
-    if session.output.verbosity > 0:
-        session.output.table(("PATH", "WHAT", "WHY"), [(c.path, c.what, c.reason) for c in changes])
 
 
 @command("limits")

@@ -167,6 +167,8 @@ def _error_data(error: StackctlError, code: int) -> dict[str, Any]:
                 "hint": problem.hint,
                 "source": problem.source,
                 "line": problem.line,
+                "service": problem.service,
+                "allow": problem.word,
             }
             for problem in error.problems
         ],

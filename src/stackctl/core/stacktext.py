@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,37 @@ def stack_text(
     first = [line for node in nodes[:2] for line in _shown(node)]
     parts = [head, first, *(_shown(node) for node in nodes[2:] if node.children)]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def compose_text(
+    name: str,
+    files: Sequence[str],
+    *,
+    profiles: Sequence[str] = (),
+    allow: Mapping[str, Sequence[str]] | None = None,
+    allowed: bool = False,
+) -> str:
+    """The text of a stack file for people's own compose files.
+
+    Args:
+        name: Name of the stack.
+        files: As the stack file names them.
+        profiles: Those that are active.
+        allow: Service -> the words without which policy refuses it.
+        allowed: Write these words so that they count, not as a comment.
+    """
+    head = [
+        f"# `stackctl up {name}` starts it, `stackctl bound --explain` shows what is laid over the files.",
+        dump({"compose": files[0] if len(files) == 1 else [*files]}).rstrip("\n"),
+        *([dump({"profiles": [*profiles]}).rstrip("\n")] if profiles else []),
+    ]
+    if not allow:
+        return "\n".join(head) + "\n"
+    about = "# What policy refuses unless it is named here: read each, and keep what must be so."
+    keys = [dump([service])[2:].rstrip("\n") for service in allow]
+    words = [f"  {key}: [{', '.join(its)}]" for key, its in zip(keys, allow.values(), strict=True)]
+    lines = ["allow:", *words]
+    return "\n".join([*head, "", about, *(lines if allowed else (f"# {line}" for line in lines))]) + "\n"
 
 
 def _sidecars(template: Template, known: Mapping[str, Template], values: Mapping[str, Scalar]) -> list[_Node]:

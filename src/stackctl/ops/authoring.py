@@ -130,9 +130,7 @@ def new_stack(
     """
     check_name(asked.name)
     template = _choose(asked.template, places)
-    folder = stacks_folder(places)
-    path = folder / f"{asked.name}.yaml"
-    _check_free(folder, path, asked)
+    path = check_free(asked.name, stacks_folder(places), force=asked.force)
     found = {entry.name: entry.template for entry in list_templates(places) if entry.template}
     its = found.get(template) or describe_template(template, places).template
     assert its is not None  # noqa: S101 - describe_template raises where it has none
@@ -170,18 +168,21 @@ def stacks_folder(places: Places) -> Path:
     return next(there, places.checkout[0] / "stacks")
 
 
-def _check_free(folder: Path, path: Path, asked: NewStack) -> None:
-    same = (
-        folder / f"{asked.name}.yml",
-        folder / asked.name / "stack.yaml",
-        folder / asked.name / "stack.yml",
-    )
+def check_free(name: str, folder: Path, *, force: bool) -> Path:
+    """Where the file of a new stack goes.
+
+    Raises:
+        UsageError: The stack is there already; with `force`, in a form that is not just replaced.
+    """
+    path = folder / f"{name}.yaml"
+    same = (folder / f"{name}.yml", folder / name / "stack.yaml", folder / name / "stack.yml")
     other = next((one for one in same if one.exists()), None)
     if other:
         raise UsageError(f"`{other}` is this stack already", hint="edit it, or choose another name")
-    if (path.exists() or path.is_symlink()) and not asked.force:
+    if (path.exists() or path.is_symlink()) and not force:
         hint = "edit it, choose another name, or replace it with --force"
         raise UsageError(f"`{path}` is there already", hint=hint)
+    return path
 
 
 def check_text(

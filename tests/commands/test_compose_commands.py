@@ -1,0 +1,175 @@
+"""The commands around people's own compose files: what they need, the stack file, a folder as a name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commandline import Cli
+
+pytestmark = pytest.mark.engine
+
+ASKING = """include: [more.yml]
+services:
+  web:
+    image: busybox:1.35
+    command: [sleep, "600"]
+    pid: host
+    volumes:
+      - ./data:/data
+      - ${SOCKET:-/var/run/docker.sock}:/socket
+  debugger:
+    extends: {file: more.yml, service: agent}
+    profiles: [debug]
+"""
+MORE = """services:
+  agent:
+    image: busybox:1.35
+    command: [sleep, "600"]
+    userns_mode: host
+"""
+NOWHERE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+
+
+@pytest.fixture
+def asking(cli: Cli) -> Path:
+    """A checkout whose compose file asks for what policy refuses, some of it by `include` and `extends`."""
+    (cli.checkout / "docker-compose.yml").write_text(ASKING)
+    (cli.checkout / "more.yml").write_text(MORE)
+    (cli.checkout / "data").mkdir()
+    return cli.checkout
+
+
+def test_lint_lists_every_problem_with_its_word_and_line_and_needs_no_engine(cli: Cli, asking: Path) -> None:
+    refused = cli("lint", "--json", **NOWHERE)
+    assert refused.code == 3
+    problems = json.loads(refused.out)["error"]["problems"]
+    assert {(one["path"], one["allow"], one["source"], one["line"]) for one in problems} == {
+        ("services.agent.userns_mode", "host-userns", str(asking / "docker-compose.yml"), 0),
+        ("services.debugger.userns_mode", "host-userns", "docker-compose.yml", 10),
+        ("services.web.pid", "host-pid", "docker-compose.yml", 6),
+        ("services.web.volumes[1]", "docker-socket", "docker-compose.yml", 9),
+    }
+    told = cli("lint", "-f", "docker-compose.yml", **NOWHERE).err
+    assert "docker-compose.yml:9: services.web.volumes[1]:" in told
+    assert "(allow: docker-socket)" in told
+    assert cli("lint", "-f", "docker-compose.yml", "--profile", "none").err.count("(allow: ") == 3
+    (asking / "fine.yml").write_text("services: {a: {image: 'busybox:1.35'}}\n")
+    assert "nothing to refuse" in cli("lint", "-f", "fine.yml", **NOWHERE).ok().out
+
+
+def test_what_a_variable_makes_of_a_file_counts(cli: Cli, asking: Path) -> None:
+    (asking / ".env").write_text("SOCKET=./own.sock\n")
+    assert "docker-socket" not in cli("lint").err
+    assert "docker-socket" in cli("lint", "--set", "SOCKET=/var/run/docker.sock").err
+
+
+def test_without_docker_lint_says_what_to_do(cli: Cli, asking: Path) -> None:
+    missing = cli("lint", PATH="/nonexistent")
+    assert missing.code == 4
+    assert "Compose plugin" in missing.err
+
+
+def test_what_no_word_allows_is_listed_with_the_rest(cli: Cli, asking: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("ceilings: {memory: 1g}\nforbid: [host-pid]\n")
+    (asking / "docker-compose.yml").write_text(ASKING + "    mem_limit: 4g\n")
+    refused = cli("lint", STACKCTL_POLICY=str(policy))
+    assert refused.code == 3
+    assert "docker-compose.yml:13: services.debugger.mem_limit" in refused.err
+    assert "(allow: docker-socket)" in refused.err
+    assert "(`host-pid`, which this machine forbids)" in refused.err
+    assert cli("lint", "--write-allow", STACKCTL_POLICY=str(policy)).code == 3
+    written = (asking / "stacks" / "checkout.yaml").read_text()
+    assert "docker-socket" in written
+    assert "host-pid" not in written
+
+
+def test_write_allow_makes_a_stack_file_for_review_and_then_it_comes_up(cli: Cli, asking: Path) -> None:
+    first = cli("lint", "--write-allow").ok()
+    assert first.out.splitlines()[0] == "stacks/checkout.yaml"
+    assert "`debugger` is in no profile of the stack `checkout`" in first.err
+    path = asking / "stacks" / "checkout.yaml"
+    text = path.read_text()
+    assert "  agent: [host-userns]\n  web: [host-pid, docker-socket]\n" in text
+    assert "debugger" not in text
+    again = cli("lint", "--write-allow", "--json").ok().data
+    assert again == {"file": str(path), "added": {}}
+    assert path.read_text() == text
+    cli("lint", "checkout").ok()
+    cli("up", "checkout").ok()
+    assert {one.service for one in cli.containers()} == {"web", "agent"}
+
+
+def test_write_allow_keeps_what_somebody_wrote_by_hand(cli: Cli, asking: Path) -> None:
+    by_hand = (
+        "compose: ../docker-compose.yml   # ours\nprofiles: [debug]\nallow:\n"
+        "  web: [docker-socket]  # traefik reads it\n  # nobody else\nlimits: {memory: 64m}\n"
+    )
+    path = cli.stack("mine", by_hand)
+    path.chmod(0o640)
+    assert cli("lint", "mine").code == 3
+    added = cli("lint", "-f", "docker-compose.yml", "--write-allow", "--json").ok().data["added"]
+    assert added == {"agent": ["host-userns"], "debugger": ["host-userns"], "web": ["host-pid"]}
+    text = path.read_text()
+    assert text == by_hand.replace(
+        "  web: [docker-socket]  # traefik reads it\n",
+        "  web: [docker-socket, host-pid]  # traefik reads it\n"
+        "  agent: [host-userns]\n  debugger: [host-userns]\n",
+    )
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert cli("lint", "mine", "--write-allow").ok().out.splitlines() == ["stacks/mine.yaml"]
+    assert path.read_text() == text
+    assert not (asking / "stacks" / "checkout.yaml").exists()
+    cli.stack("twin", "compose: [../docker-compose.yml]\n")
+    both = cli("lint", "-f", "docker-compose.yml", "--write-allow")
+    assert both.code == 2
+    assert "`mine`, `twin`" in both.err
+
+
+def test_a_stack_of_a_template_gets_its_words_too(cli: Cli) -> None:
+    cli.template("t", "services:\n  web:\n    image: busybox:1.35\n    pid: host\n    devices: [/dev/fuse]\n")
+    path = cli.stack("s", "template: t\n")
+    cli("lint", "s", "--write-allow").ok()
+    assert path.read_text() == "template: t\nallow:\n  web: [host-pid, devices]\n"
+    cli("lint", "s").ok()
+
+
+def test_new_from_compose_files_is_a_stack_that_comes_up(cli: Cli, asking: Path) -> None:
+    data = cli("new", "shop", "--from", "docker-compose.yml", "--profile", "debug", "--json").ok().data
+    needed = {
+        "agent": ["host-userns"],
+        "debugger": ["host-userns"],
+        "web": ["host-pid", "docker-socket"],
+    }
+    path = asking / "stacks" / "shop.yaml"
+    assert data == {"stack": "shop", "path": str(path), "needed": needed, "replaced": False}
+    text = path.read_text()
+    assert "compose: ../docker-compose.yml\nprofiles:\n- debug\n" in text
+    assert "# allow:\n#   agent: [host-userns]\n" in text
+    assert cli("up", "shop").code == 3
+    assert cli("new", "shop", "--from", "docker-compose.yml").code == 2
+    assert path.read_text() == text
+    granted = cli("new", "shop", "--from", "docker-compose.yml", "--write-allow", "--force").ok()
+    assert "review it" in granted.err
+    cli("up", "shop").ok()
+    assert {one.service for one in cli.containers()} == {"web", "agent"}
+
+
+def test_new_from_several_files_of_a_folder_below(cli: Cli) -> None:
+    folder = cli.checkout / "deploy"
+    folder.mkdir()
+    (folder / "a.yml").write_text("services: {a: {image: 'busybox:1.35', command: [sleep, '600']}}\n")
+    (folder / "b.yml").write_text("services: {a: {environment: {B: 'yes it is'}}}\n")
+    (folder / "bad.yml").write_text("services: {a: {nonsense: 1}}\n")
+    cli("new", "two", "--from", "a.yml", "--from", "b.yml", cwd=folder).ok()
+    text = (folder / "stacks" / "two.yaml").read_text()
+    assert text.endswith("compose:\n- ../a.yml\n- ../b.yml\n")
+    cli("up", "two", cwd=folder).ok()
+    assert cli("exec", "two", "a", "sh", "-c", "echo $B", cwd=folder).ok().out == "yes it is\n"
+    wrong = cli("new", "bad", "--from", "bad.yml", cwd=folder)
+    assert wrong.code == 5
+    assert "nonsense" in wrong.err
+    assert not (folder / "stacks" / "bad.yaml").exists()
+    cli("down", "two", cwd=folder).ok()
