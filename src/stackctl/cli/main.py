@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lock": ("locking", "Write down the digests of a stack's images, so that all run the same."),
     "eject": ("ejecting", "Write a folder that runs a stack without stackctl."),
     "diff": ("documents", "Show what `up` would change in what runs."),
-    "lint": ("documents", "Check a stack or compose file against the policy."),
+    "lint": ("linting", "Check a stack or compose file against the policy."),
     "limits": ("documents", "Show each limit, what it bounds and where it came from."),
     "templates": ("authoring", "List templates and their variables."),
     "new": ("authoring", "Write a new stack file."),
