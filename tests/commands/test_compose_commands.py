@@ -173,3 +173,62 @@ def test_new_from_several_files_of_a_folder_below(cli: Cli) -> None:
     assert "nonsense" in wrong.err
     assert not (folder / "stacks" / "bad.yaml").exists()
     cli("down", "two", cwd=folder).ok()
+
+
+TWO = """name: two-services
+services:
+  web:
+    image: nginx:1.22
+    ports: ["80"]
+  db:
+    image: redis:7.0
+    tmpfs: [/data]
+"""
+
+
+def test_in_a_folder_with_a_compose_file_the_name_may_be_left_out(cli: Cli) -> None:
+    (cli.checkout / "compose.yaml").write_text(TWO)
+    assert cli("logs").code == 2
+    project = cli("up", "--json").ok().data["project"]
+    assert project.startswith("two-services-")
+    assert "nginx" in cli("logs", "web").ok().out
+    assert "Ready to accept" in cli("logs", "--tail", "20").ok().out
+    assert cli("exec", "db", "redis-cli", "ping").ok().out == "PONG\n"
+    assert cli("exec", "two-services", "db", "redis-cli", "ping").ok().out == "PONG\n"
+    assert cli("exec", "db", "false").code == 1
+    address = cli("url").ok().out
+    assert address.startswith(("http://127.0.0.1:", "127.0.0.1:"))
+    assert cli("url", "web").ok().out == address
+    assert "WEB_PORT=" in cli("env").ok().out
+    assert "nothing had to be enforced" in cli("why").ok().out
+    assert cli("extend", "3h", "--json").ok().data["left_seconds"] == 3 * 3600
+    assert cli("extend").ok().out.startswith("two-services lives for 3h")
+    cli("diff").ok()
+    assert "stackctl" in cli("render").ok().out
+    started = {one.service: one.started for one in cli.containers(project)}
+    assert cli("restart", "db", "--json").ok().data == {"project": project, "restarted": ["db"]}
+    again = {one.service: one.started for one in cli.containers(project)}
+    assert again["web"] == started["web"]
+    assert again["db"] > started["db"]
+    below = cli.checkout / "below"
+    below.mkdir()
+    assert "no compose file in this folder" in cli("logs", "db", cwd=below).err + cli("down", cwd=below).err
+    cli("down").ok()
+    assert cli.containers() == ()
+    cli("down").ok()
+
+
+def test_what_is_called_like_a_service_comes_before_the_service(cli: Cli) -> None:
+    (cli.checkout / "compose.yaml").write_text(TWO)
+    cli.template("t", "services:\n  db:\n    image: busybox:1.35\n    command: [sleep, '600']\n")
+    cli.stack("db", "template: t\n")
+    cli("up").ok()
+    assert cli("exec", "db", "redis-cli", "ping").ok().out == "PONG\n"
+    cli("up", "db").ok()
+    assert cli("exec", "db", "db", "echo", "the stack").ok().out == "the stack\n"
+    assert "`db` has no service `redis-cli`" in cli("exec", "db", "redis-cli", "ping").err
+    other = cli("up", "--instance", "b", "--json").ok().data["project"]
+    assert cli("exec", "--instance", "b", "db", "redis-cli", "set", "k", "v").ok().out == "OK\n"
+    cli("down", "--instance", "b").ok()
+    assert cli.record(other)["phase"] == "stopped"
+    assert {one.service for one in cli.containers()} == {"web", "db"}

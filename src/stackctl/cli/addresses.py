@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.command import command, instance_option, name_or_folder
 from stackctl.cli.inside import containers_of
 from stackctl.cli.views import reach_data
 from stackctl.cli.words import named
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @command("url")
-@name_argument
+@name_or_folder
 @click.argument("service", required=False, default="")
 @instance_option
 @click.option(
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     default="host",
     help="As seen from this host, from a container on its network, or from one on no shared network.",
 )
-def url_command(session: Session, name: str, service: str, instance: str, where: str) -> None:
+def url_command(session: Session, name: str | None, service: str, instance: str, where: str) -> None:
     """Print where an environment, or one of its services, is reached, passwords included."""
-    record = session.environment(name, instance)
+    record, left = session.aimed(name, [service] if service else [], instance)
+    service = left[0] if left else ""
     if service:
         known_service(record, service)
     found = found_addresses(session, record)
@@ -78,7 +79,7 @@ def found_addresses(session: Session, record: EnvironmentRecord) -> tuple[Addres
 
 
 @command("env")
-@name_argument
+@name_or_folder
 @instance_option
 @click.option(
     "--format",
@@ -87,7 +88,7 @@ def found_addresses(session: Session, record: EnvironmentRecord) -> tuple[Addres
     default="shell",
     help='For `eval "$(stackctl env NAME)"`, a .env file, or a program.',
 )
-def env_command(session: Session, name: str, instance: str, style: str) -> None:
+def env_command(session: Session, name: str | None, instance: str, style: str) -> None:
     """Print an environment's variables as seen from this host, passwords included.
 
     Each service gives NAME_URL, NAME_HOST and NAME_PORT, each sidecar also its own, such as DATABASE_URL.

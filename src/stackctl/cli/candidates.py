@@ -80,6 +80,30 @@ def complete_either(typed: Typed) -> Iterable[CompletionItem[Any]]:
     return [*complete_environments(typed), *complete_tasks(typed)]
 
 
+def complete_services_here(typed: Typed) -> Iterable[CompletionItem[Any]]:
+    """Services of the environment of this folder's compose file, whose name may be left out."""
+    from stackctl.core.composefiles import DEFAULT_FILES
+
+    here = str(Path.cwd().resolve())
+    names = [
+        name
+        for record in _records(typed)
+        if record.root == here and Path(record.stack_file).name in DEFAULT_FILES
+        for name in record.services
+    ]
+    return [CompletionItem(name) for name in dict.fromkeys(names)]
+
+
+def complete_inside(typed: Typed) -> Iterable[CompletionItem[Any]]:
+    """Environments, and services of the one that is this folder's."""
+    return [*complete_environments(typed), *complete_services_here(typed)]
+
+
+def complete_inside_either(typed: Typed) -> Iterable[CompletionItem[Any]]:
+    """Environments and tasks, and services of the environment that is this folder's."""
+    return [*complete_either(typed), *complete_services_here(typed)]
+
+
 def complete_tasks(typed: Typed) -> Iterable[CompletionItem[Any]]:
     """Ids of the tasks that live, or ended a moment ago, those left out that were named already."""
     from stackctl.core.records import LIVE
@@ -162,7 +186,7 @@ Source = Callable[[Typed], "Iterable[CompletionItem[Any]]"]
 WORDS: Mapping[str, tuple[Source, ...]] = {
     "up": (complete_stacks,),
     "down": (complete_environments,),
-    "restart": (complete_environments, complete_services),
+    "restart": (complete_inside, complete_services),
     "with": (complete_stacks,),
     "run": (),
     "batch": (),
@@ -177,10 +201,10 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "status": (complete_environments,),
     "ps": (complete_environments,),
     "list": (),
-    "logs": (complete_either, complete_services),
-    "exec": (complete_either, complete_services),
-    "shell": (complete_environments, complete_services),
-    "url": (complete_either, complete_services),
+    "logs": (complete_inside_either, complete_services),
+    "exec": (complete_inside_either, complete_services),
+    "shell": (complete_inside, complete_services),
+    "url": (complete_inside_either, complete_services),
     "env": (complete_environments,),
     "render": (complete_stacks,),
     "bound": (),

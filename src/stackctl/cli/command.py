@@ -112,6 +112,11 @@ def name_argument(function: F) -> F:
     return click.argument("name", metavar="NAME")(function)
 
 
+def name_or_folder(function: F) -> F:
+    """The NAME of a stack or environment; without it, what this folder's compose file is."""
+    return click.argument("name", metavar="[NAME]", required=False)(function)
+
+
 def instance_option(function: F) -> F:
     """The instance of a stack."""
     return click.option("--instance", default="", metavar="X", help="Another environment of the same stack.")(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackctl.cli.choosing import prepared_stack
-from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.choosing import Chosen, prepared_choice, prepared_stack
+from stackctl.cli.command import command, instance_option, name_or_folder
 from stackctl.core.errors import PolicyError, StateError, UsageError
 
 if TYPE_CHECKING:
@@ -22,18 +22,19 @@ SET = click.option(
 
 
 @command("render")
-@name_argument
+@name_or_folder
 @SET
 @click.option("--output", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write it there.")
 @click.option("--check", is_flag=True, help="With --output: exit 1 when FILE is not what would be written.")
 def render_command(
-    session: Session, name: str, given: Sequence[str], target: Path | None, check: bool
+    session: Session, name: str | None, given: Sequence[str], target: Path | None, check: bool
 ) -> int:
     """Print the bounded compose document of a stack, the same bytes on every machine.
 
-    What belongs to a host stands in it as `${STACKCTL_…}` and is filled by `up`.
+    What belongs to a host stands in it as `${STACKCTL_…}` and is filled by `up`. Without NAME, that of the
+    compose file of this folder.
     """
-    prepared = prepared_stack(session, name, "", given)
+    prepared = prepared_choice(session, Chosen(name), given)
     if target is None and check:
         raise UsageError("--check needs --output FILE", hint="name the file that is to be checked")
     if target is None:
@@ -66,17 +67,17 @@ def _check(session: Session, prepared: Prepared, target: Path) -> int:
 
 
 @command("diff")
-@name_argument
+@name_or_folder
 @instance_option
 @SET
-def diff_command(session: Session, name: str, instance: str, given: Sequence[str]) -> int:
+def diff_command(session: Session, name: str | None, instance: str, given: Sequence[str]) -> int:
     """Show what `up` would change in what runs; exits 1 when it would change anything."""
     from difflib import unified_diff
 
     from stackctl.ops.looking import look
     from stackctl.ops.up import plan, plan_words
 
-    prepared = prepared_stack(session, name, instance, given)
+    prepared = prepared_choice(session, Chosen(name, instance=instance), given)
     scene = look(session.context, prepared.project)
     planned = plan(session.context, scene, prepared)
     same = all(change.kind == "keep" for change in planned)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.command import command, instance_option, name_or_folder
 from stackctl.cli.words import NONE, named
 from stackctl.core.incidents import explain, from_plain, to_plain
 from stackctl.core.records import LIVE
@@ -63,9 +63,9 @@ def _when(at: float) -> str:
 
 
 @command("why")
-@name_argument
+@name_or_folder
 @instance_option
-def why_command(session: Session, name: str, instance: str) -> None:
+def why_command(session: Session, name: str | None, instance: str) -> None:
     """Tell in plain words why an environment was ended, or what was last enforced upon it."""
     record = session.environment(name, instance)
     incident = _last(session, record)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackctl.cli.command import command, instance_option, name_argument, words_argument
+from stackctl.cli.command import command, instance_option, name_argument, name_or_folder, words_argument
 from stackctl.cli.values import settings
 from stackctl.cli.words import named
 from stackctl.core.errors import ServiceFailed, StackctlError, UnknownName, UsageError
@@ -24,17 +24,23 @@ SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash || exec sh")
 
 
 @command("logs")
-@name_argument
+@name_or_folder
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 @instance_option
 @click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--tail", default="all", metavar="N", help="Only the last N lines of each service.")
 @click.option("--since", default="", metavar="TIME", help="Only what is newer (10m, or a time).")
 def logs_command(
-    session: Session, name: str, services: Sequence[str], instance: str, follow: bool, tail: str, since: str
+    session: Session,
+    name: str | None,
+    services: Sequence[str],
+    instance: str,
+    follow: bool,
+    tail: str,
+    since: str,
 ) -> int:
     """Show the logs of an environment, all services or those that are named."""
-    record = session.environment(name, instance)
+    record, services = session.aimed(name, services, instance)
     for service in services:
         known_service(record, service)
     containers = containers_of(session, record)
@@ -104,10 +110,11 @@ def exec_command(
 ) -> int:
     """Run a command in a running service; its exit code is ours. Options go before NAME.
 
-    For a task, SERVICE is one of its sidecars; without it, the command runs in the task's own container.
+    For a task, SERVICE is one of its sidecars; without it, the command runs in the task's own container. In a
+    folder whose compose file is up, NAME may be left out.
     """
-    record = session.environment(name, instance)
-    service, words = _aimed(record, tuple(words))
+    record, left = session.aimed(name, words, instance)
+    service, words = _aimed(record, left)
     container = _container(session, record, service)
     code = session.engine.execute(
         container.id,
@@ -154,14 +161,14 @@ def _sweep_after(session: Session, record: EnvironmentRecord, container: Contain
 
 
 @command("shell")
-@name_argument
+@name_or_folder
 @click.argument("service", required=False)
 @instance_option
 @click.option("-u", "--user", default="", metavar="USER", help="Open it as another user of the container.")
-def shell_command(session: Session, name: str, service: str | None, instance: str, user: str) -> int:
+def shell_command(session: Session, name: str | None, service: str | None, instance: str, user: str) -> int:
     """Open a shell in a service (the first that is no sidecar, unless named)."""
-    record = session.environment(name, instance)
-    container = _container(session, record, service or _first_service(record))
+    record, left = session.aimed(name, [service] if service else [], instance)
+    container = _container(session, record, left[0] if left else _first_service(record))
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     return session.engine.execute(container.id, SHELL, terminal=terminal, user=user, workdir="", variables={})
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from stackctl.cli.choosing import Chosen, prepared_choice
-from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.command import command, instance_option, name_or_folder
 from stackctl.cli.locking import heed_lock
 from stackctl.cli.values import duration
 from stackctl.cli.views import environment_data
 from stackctl.cli.words import left_words, named, plural
-from stackctl.core.errors import UsageError
+from stackctl.core.errors import UnknownName, UsageError
 from stackctl.core.units import show_duration
 
 if TYPE_CHECKING:
@@ -182,19 +182,29 @@ def tell_watched(session: Session, record: EnvironmentRecord) -> str:
 def down_command(session: Session, name: str | None, instance: str, everything: bool) -> int:
     """End an environment: its containers and networks are removed, its data stays.
 
-    It works from what is remembered and labelled alone, also when the stack file is gone.
+    It works from what is remembered and labelled alone, also when the stack file is gone. Without NAME, the
+    environment of this folder's compose file.
     """
     from stackctl.core.records import LIVE
 
-    if everything == bool(name):
+    if everything and name is not None:
         raise UsageError("name one environment, or give --all", hint="`stackctl list` shows every one")
-    if name:
-        records = [session.environment(name, instance)]
+    if not everything:
+        records = [_one_to_end(session, name, instance)]
     else:
         there = _projects(session)
         every = [record for record in session.store.records() if record.task is None]
         records = [record for record in every if record.phase in LIVE or record.project in there]
     return _down_each(session, records)
+
+
+def _one_to_end(session: Session, name: str | None, instance: str) -> EnvironmentRecord:
+    try:
+        return session.environment(name, instance)
+    except UnknownName as error:
+        if name is not None:
+            raise
+        raise UnknownName(f"{error.message}; name one environment, or give --all", hint=error.hint) from None
 
 
 def _projects(session: Session) -> set[str]:
@@ -235,37 +245,47 @@ def _down_each(session: Session, records: Sequence[EnvironmentRecord]) -> int:
 
 
 @command("restart")
-@name_argument
+@name_or_folder
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 @instance_option
 @click.option("--wait-timeout", metavar="TIME", help="Wait so long for every service (2m).")
 def restart_command(
-    session: Session, name: str, services: Sequence[str], instance: str, wait_timeout: str | None
+    session: Session, name: str | None, services: Sequence[str], instance: str, wait_timeout: str | None
 ) -> None:
     """Restart services of an environment (all of them unless named); its lifetime goes on."""
     from stackctl.ops.restart import restart
 
-    record = session.environment(name, instance)
+    record, services = session.aimed(name, services, instance)
     seconds = duration(wait_timeout, "--wait-timeout", WAIT_SECONDS)
     names = restart(
-        session.context, record, services, command=session.command("restart", name), timeout=seconds
+        session.context, record, services, command=session.command("restart", record.title), timeout=seconds
     )
     session.output.result({"project": record.project, "restarted": list(names)})
     session.output.line(f"{named(record)}: restarted {', '.join(names)}")
 
 
 @command("extend")
-@name_argument
+@name_or_folder
 @click.argument("time", metavar="TIME", required=False)
 @instance_option
-def extend_command(session: Session, name: str, time: str | None, instance: str) -> None:
+def extend_command(session: Session, name: str | None, time: str | None, instance: str) -> None:
     """Give an environment TIME from now (the lifetime that it began with unless given)."""
     from stackctl.ops.restart import extend
 
-    record = session.environment(name, instance)
-    seconds = duration(time, "TIME", record.lifetime)
+    record, left = session.aimed(name, [time] if time else [], instance, _is_time)
+    seconds = duration(left[0] if left else None, "TIME", record.lifetime)
     record = extend(
-        session.context, session.machine, record, seconds, command=session.command("extend", name)
+        session.context, session.machine, record, seconds, command=session.command("extend", record.title)
     )
     session.output.result({"project": record.project, "left_seconds": seconds, "until": record.deadline.wall})
     session.output.line(f"{named(record)} lives for {show_duration(seconds)} from now")
+
+
+def _is_time(record: EnvironmentRecord, word: str) -> bool:
+    """Whether a word can only be a time, so that no name was given."""
+    from stackctl.core.units import parse_duration
+
+    try:
+        return parse_duration(word) > 0
+    except ValueError:
+        return False

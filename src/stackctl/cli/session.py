@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from stackctl.cli.output import Output
     from stackctl.core.records import EnvironmentRecord
     from stackctl.core.stack import Configuration, MachinePolicy
@@ -127,15 +129,37 @@ class Session:
         if "engine" in vars(self):
             self.engine.close()
 
-    def environment(self, name: str, instance: str = "") -> EnvironmentRecord:
-        """The environment that a word means.
+    def environment(self, name: str | None, instance: str = "") -> EnvironmentRecord:
+        """The environment that a word means; without one, that of this folder's compose file.
 
         Raises:
             UnknownName: It means none, or more than one.
         """
-        from stackctl.ops.naming import environment
+        from stackctl.ops.naming import environment, environment_of_folder
 
+        if name is None:
+            return environment_of_folder(Path.cwd(), instance, self.store)
         return environment(name, instance, self.places, self.store)
+
+    def aimed(
+        self,
+        name: str | None,
+        words: Sequence[str],
+        instance: str = "",
+        belongs: Callable[[EnvironmentRecord, str], bool] | None = None,
+    ) -> tuple[EnvironmentRecord, tuple[str, ...]]:
+        """The environment of `[NAME] [SERVICE]...`, and the words without its name.
+
+        Args:
+            belongs: Whether a word is something of an environment; a service unless given.
+
+        Raises:
+            UnknownName: The first word means none, or more than one.
+        """
+        from stackctl.ops.naming import aimed, has_service
+
+        every = (*(() if name is None else (name,)), *words)
+        return aimed(every, instance, self.places, self.store, belongs=belongs or has_service)
 
     def command(self, *words: str) -> str:
         """What this command is called in locks, leases and messages; never a value of `--set`."""

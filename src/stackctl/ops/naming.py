@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UnknownName
@@ -11,6 +11,8 @@ from stackctl.core.names import check_name, nearest, project_name, task_project,
 from stackctl.ops.finding import Places, find_stack, stack_files
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stackctl.core.records import EnvironmentRecord
     from stackctl.ops.protocols import Store
 
@@ -41,6 +43,79 @@ def environment(word: str, instance: str, places: Places, store: Store) -> Envir
         return next(record for record in records if record.project == match)
     _refuse_unreadable({word, *_projects_here(word, instance, places)}, store)
     raise _unknown(word, instance, places, records)
+
+
+def environment_of_folder(folder: Path, instance: str, store: Store) -> EnvironmentRecord:
+    """The environment of the compose files that Compose would read in a folder.
+
+    Raises:
+        UnknownName: There is no compose file, or it is not up.
+        StateError: Its record cannot be read.
+    """
+    from stackctl.ops.composing import default_files, sources_from_files
+
+    files = default_files(folder)
+    if not files:
+        raise UnknownName(
+            "no name was given, and there is no compose file in this folder",
+            hint="`stackctl list` shows every environment",
+        )
+    if instance:
+        check_name(instance, "instance")
+    found = sources_from_files(files).found
+    record = store.read(project_name(found.name, found.root, instance))
+    if record is None:
+        named = f"`{found.name}`" + (f" (instance `{instance}`)" if instance else "")
+        raise UnknownName(
+            f"the compose file of this folder is not up as {named}", hint="start it with `stackctl up`"
+        )
+    return record
+
+
+def aimed(
+    words: Sequence[str],
+    instance: str,
+    places: Places,
+    store: Store,
+    *,
+    belongs: Callable[[EnvironmentRecord, str], bool],
+) -> tuple[EnvironmentRecord, tuple[str, ...]]:
+    """The environment that a command means, and the words that are left for it.
+
+    The first word names it; without a word, or where the first belongs to the environment of this folder's
+    compose file and is nothing's own name, that environment is meant.
+
+    Args:
+        belongs: Whether a word is something of an environment, such as a service.
+
+    Raises:
+        UnknownName, StateError: As `environment` and `environment_of_folder`.
+    """
+    folder = places.checkout[0]
+    if not words:
+        return environment_of_folder(folder, instance, store), ()
+    if not _is_name(words[0], instance, places, store):
+        try:
+            here = environment_of_folder(folder, instance, store)
+        except UnknownName:
+            here = None
+        if here is not None and belongs(here, words[0]):
+            return here, tuple(words)
+    return environment(words[0], instance, places, store), tuple(words[1:])
+
+
+def _is_name(word: str, instance: str, places: Places, store: Store) -> bool:
+    """Whether something that is there is called exactly so."""
+    records = tuple(store.records())
+    named = {name for one in records if one.task for name in (one.project, one.task.id, one.task.name)}
+    environments = [one for one in records if one.task is None]
+    here = _in_this_checkout(word, instance, places, environments)
+    return here is not None or word in named or word in {one.project for one in environments}
+
+
+def has_service(record: EnvironmentRecord, word: str) -> bool:
+    """Whether a word is a service of an environment."""
+    return word in record.services
 
 
 def task_named(word: str, store: Store) -> EnvironmentRecord | None:
