@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,14 @@ MORE = """services:
     userns_mode: host
 """
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+
+
+def free_port() -> int:
+    """A port of loopback that nobody holds right now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
 
 
 @pytest.fixture
@@ -232,3 +242,42 @@ def test_what_is_called_like_a_service_comes_before_the_service(cli: Cli) -> Non
     cli("down", "--instance", "b").ok()
     assert cli.record(other)["phase"] == "stopped"
     assert {one.service for one in cli.containers()} == {"web", "db"}
+
+
+MANY_PORTS = """services:
+  web:
+    image: nginx:1.22
+    ports: ["80", "8080:81", "5353/udp"]
+    scale: 1
+  pair:
+    image: nginx:1.22
+    ports: ["80"]
+    deploy: {replicas: 2}
+  quiet:
+    image: busybox:1.35
+    command: [sleep, "600"]
+"""
+
+
+def test_up_as_json_gives_services_ports_and_urls_to_scripts(cli: Cli) -> None:
+    (cli.checkout / "compose.yaml").write_text(MANY_PORTS.replace("8080", str(free_port())))
+    up = cli("up", "--json").ok().data
+    services = up["services"]
+    assert {name: one["standing"] for name, one in services.items()} == dict.fromkeys(services, "ready")
+    assert services["quiet"]["ports"] == services["quiet"]["urls"] == []
+    ports = {(one["container_port"], one["protocol"]): one for one in services["web"]["ports"]}
+    assert set(ports) == {(80, "tcp"), (81, "tcp"), (5353, "udp")}
+    assert {one["host_ip"] for one in ports.values()} == {"127.0.0.1"}
+    assert services["web"]["urls"] == [f"http://127.0.0.1:{ports[n, 'tcp']['host_port']}" for n in (80, 81)]
+    assert len(set(services["pair"]["urls"])) == 2
+    for url in (services["web"]["urls"][0], *services["pair"]["urls"]):
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert b"nginx" in answer.read()
+    for found in (cli("status", "checkout", "--json").ok().data, cli("status", "--json").ok().data[0]):
+        assert {name: one["urls"] for name, one in found["services"].items()} == {
+            name: one["urls"] for name, one in services.items()
+        }
+        assert found["services"]["web"]["ports"] == services["web"]["ports"]
+    again = cli("up", "--json").ok().data
+    assert again["unchanged"] is True
+    assert again["services"]["web"]["ports"] == services["web"]["ports"]

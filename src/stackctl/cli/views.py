@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stackctl.core.facts import PublishedPort
     from stackctl.core.heartbeat import Standing
     from stackctl.core.records import EnvironmentRecord
     from stackctl.core.world import Stray
@@ -76,7 +77,19 @@ def service_data(service: ServiceView) -> dict[str, Any]:
         "usage": {"pids": usage.pids, "memory_bytes": usage.memory, "cpus": usage.cpu},
         "containers": list(service.containers),
         "addresses": [address_data(address) for address in service.addresses],
+        "ports": [port_data(port) for port in service.ports],
+        "urls": [address.host for address in service.addresses if address.host],
         "reach": next((reach_data(one) for one in service.addresses if one.sidecar), None),
+    }
+
+
+def port_data(port: PublishedPort) -> dict[str, Any]:
+    """One port that a container publishes, of whatever protocol."""
+    return {
+        "container_port": port.container_port,
+        "protocol": port.protocol,
+        "host_ip": port.host_ip,
+        "host_port": port.host_port,
     }
 
 

@@ -52,19 +52,20 @@ class Address:
 def addresses(
     record: EnvironmentRecord, containers: tuple[Container, ...], secrets: Mapping[str, str]
 ) -> tuple[Address, ...]:
-    """Every published port of an environment with its URLs, services before sidecars.
+    """Every published port of an environment with its URLs, services before sidecars, each replica's own.
 
     Args:
         secrets: Name -> value to stand in the URLs; give masks where they must not be shown.
     """
-    published: dict[tuple[str, int], list[PublishedPort]] = {}
-    for container in containers:
+    published: dict[tuple[str, int, int], list[PublishedPort]] = {}
+    for container in sorted(containers, key=lambda one: one.number):
         for port in container.ports:
             if port.host_port and port.protocol == "tcp":
-                published.setdefault((container.service, port.container_port), []).append(port)
-    found = [_address(record, name, bindings, secrets) for (name, _), bindings in published.items()]
+                key = (container.service, port.container_port, container.number)
+                published.setdefault(key, []).append(port)
+    found = [_address(record, name, bindings, secrets) for (name, *_), bindings in published.items()]
     for name, sidecar in record.sidecars.items():
-        if not any(name == service for service, _ in published):
+        if not any(name == service for service, *_ in published):
             found.append(_unpublished(name, sidecar, secrets))
     return tuple(sorted(found, key=lambda a: (a.sidecar, a.service, a.port)))
 

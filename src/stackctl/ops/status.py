@@ -13,7 +13,7 @@ from stackctl.ops.looking import look
 from stackctl.ops.reaching import Address, addresses, masks
 
 if TYPE_CHECKING:
-    from stackctl.core.facts import Container, Reading
+    from stackctl.core.facts import Container, PublishedPort, Reading
     from stackctl.core.records import EnvironmentRecord, ServiceRecord
     from stackctl.ops.context import Context
 
@@ -47,6 +47,7 @@ class ServiceView:
     usage: Usage
     containers: tuple[str, ...]
     addresses: tuple[Address, ...]
+    ports: tuple[PublishedPort, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ def view_of(
             usage=_sum(used, [c for c in containers if c.service == state.service]),
             containers=tuple(c.id for c in containers if c.service == state.service),
             addresses=tuple(a for a in where if a.service == state.service),
+            ports=tuple(p for c in containers if c.service == state.service for p in c.ports if p.host_port),
         )
         for state in states
     )
