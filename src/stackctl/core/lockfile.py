@@ -44,7 +44,7 @@ class Inputs:
     """What a document was made from, each as `sha256:…`.
 
     Args:
-        files: Path from the stack's own root -> hash of its text; of env files without their secrets.
+        files: Path from the stack's own root -> hash of its text; of services' env files without secrets.
         variables: Name -> hash of its value; those of a template, or what compose files interpolate.
         secrets: Names of variables that hold secrets; of those nothing else is kept.
         hidden: Their values as far as they may stand in the document; never written.
@@ -293,7 +293,7 @@ def stale(lock: Lock, now: Lock, used: Iterable[str]) -> tuple[Stale, ...]:
         ),
     ]
     if not found and lock.document != now.document:
-        why = "limits, the machine's policy or a mounted path"
+        why = "limits, profiles, the machine's policy or a mounted path"
         if lock.tool != now.tool:
             why = f"stackctl {lock.tool} wrote the lock, and this is {now.tool}"
         found.append(Stale("document", "document", f"the document comes out differently: {why}"))

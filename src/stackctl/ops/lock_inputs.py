@@ -99,10 +99,14 @@ def _of_compose(prepared: Prepared, configuration: Configuration, compose: Reade
 
 
 def _texts(asked: ComposeSources) -> tuple[dict[Path, str], dict[Path, str]]:
-    """Every compose file with those that it includes and extends, and every env file, by path."""
+    """Every compose file with those that it includes and extends, and services' env files, by path.
+
+    The env files that are only interpolated from are left out: each value that they give is hashed by itself,
+    and another machine may have it from elsewhere.
+    """
     directory = Path(asked.directory)
     waiting = [(Path(one), directory) for one in asked.files]
-    env = [Path(one) for one in asked.env_files] or [directory / ".env"]
+    env: list[Path] = []
     texts: dict[Path, str] = {}
     while waiting and len(texts) < MOST_FILES:
         path, base = waiting.pop(0)
