@@ -65,6 +65,22 @@ def test_an_environment_comes_up_is_asked_and_goes_down(client: Client, cli: Cli
 
 
 @pytest.mark.usefixtures("site")
+def test_a_frozen_environment_comes_up_as_it_was_locked(cli: Cli) -> None:
+    warnings: list[str] = []
+    with Client(cli.home, folder=cli.checkout, warn=warnings.append) as client:
+        with pytest.raises(PolicyError, match=r"site\.lock\.yaml is missing"):
+            client.up("site", frozen=True)
+        cli("lock", "site").ok()
+        environment = client.up("site", frozen=True)
+        assert "@sha256:" in cli.containers(environment.project)[0].image
+        with pytest.raises(PolicyError) as caught:
+            client.up("site", set={"word": "other"}, frozen=True)
+        assert [one.message for one in caught.value.problems] == ["the variable `word` has another value"]
+        client.up("site", set={"word": "other"})
+    assert any("is stale" in one for one in warnings)
+
+
+@pytest.mark.usefixtures("site")
 def test_a_task_joins_an_environment_by_its_name(client: Client) -> None:
     environment = client.up("site", limits=Limits(memory="64m"))
     defined = client.run("look", inside="site", limits=Limits(memory="64m"))

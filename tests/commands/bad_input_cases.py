@@ -577,4 +577,34 @@ TASKS = (
     cast("a name and a file", "up s -f no.yml", "--file goes without", "compose:"),
 )
 
-CASES = (*WORDS, *TASKS, *STACK_FILES, *TEMPLATES, *POLICY, *CONFIGURATION)
+DIGEST = f"sha256:{'a' * 64}"
+GOOD_LOCK = f"schema: 1\nof: s.yaml\ntool: 0.1.0\ndocument: {DIGEST}\n"
+
+
+def locked(name: str, text: str, says: str, hint: str, argv: str = "up s") -> Case:
+    """A mistake in the lock of a stack `s` that is right."""
+    files = {**services("command: [sleep, '1']"), "checkout/stacks/s.lock.yaml": text}
+    return Case(name, tuple(argv.split()), 2, (says, "stacks/s.lock.yaml"), hint, files)
+
+
+LOCKS = (
+    cast("lock of an unknown stack", "lock helo", "there is no stack `helo`", "hello"),
+    cast("lock of what came along", "lock hello", "`hello` comes with stackctl", "stackctl new hello"),
+    cast("lock of nothing", "lock", "there is no compose file in this folder", "-f"),
+    cast("lock of a missing file", "lock -f x.yaml", "there is no compose file `x.yaml`", "-f"),
+    cast("lock of both", "lock -f x.yaml hello", "`hello` goes with --update", "--update IMAGE"),
+    cast("an image that is not updated", "lock hello redis", "`redis` goes with --update", "--update IMAGE"),
+    cast("a check that updates", "lock hello --check --update", "--check goes without --update", "nothing"),
+    cast("frozen without a lock", "up hello --frozen", "is missing, and --frozen", "stackctl lock hello", 3),
+    cast("eject of an unknown stack", "eject helo", "there is no stack `helo`", "hello"),
+    cast("eject into a file", "eject hello --to /dev/null", "`/dev/null` is no folder", "--to"),
+    cast("eject into nowhere", "eject hello --to no/such", "there is no folder", "make it first"),
+    locked("a newer lock", GOOD_LOCK.replace("schema: 1", "schema: 9"), "schema 9", "update stackctl"),
+    locked("a digest by hand", GOOD_LOCK.replace("aaa", "AAA"), "is no digest", "move it away"),
+    locked("a lock of another", GOOD_LOCK.replace("s.yaml", "t.yaml"), "is the lock of t.yaml", "move it"),
+    locked("no lock at all", "services: {}\n", "no lock of stackctl", "move it away", "render s"),
+    locked("a lock cut off", GOOD_LOCK.partition("document")[0], "is damaged", "move it away", "lock s"),
+    locked("a lock with more", f"{GOOD_LOCK}also: 1\n", "a lock has no such key", "move it", "lint s"),
+)
+
+CASES = (*WORDS, *TASKS, *STACK_FILES, *TEMPLATES, *POLICY, *CONFIGURATION, *LOCKS)

@@ -218,6 +218,7 @@ class Client:
         wait_timeout: float = WAIT_SECONDS,
         build: bool = False,
         pull: bool = False,
+        frozen: bool = False,
         allow_unenforced: bool = False,
     ) -> Environment:
         """Bring an environment up, or make it what its stack's file now says; it outlives this process.
@@ -230,15 +231,17 @@ class Client:
             wait_timeout: Seconds until every service must be ready.
             build: Build images anew.
             pull: Ask the registry for newer images even where the engine has one.
+            frozen: Refuse where the stack's lock is missing or stale.
             allow_unenforced: Go on where the kernel cannot enforce a limit.
 
         Raises:
             UsageError: The stack or a template is wrong; all problems at once.
-            PolicyError: It asks for what policy refuses; all problems at once.
+            PolicyError: It asks for what policy refuses, or its lock does not hold; all problems at once.
             NotReady: A service was not ready in time; what was started is undone.
             StackctlError: It did not come up; nothing of it is left but its data.
         """
         from stackctl.api.environments import Environment
+        from stackctl.api.world import heed_lock
         from stackctl.ops.preparing import Request, prepare
         from stackctl.ops.up import UpOptions, up
 
@@ -248,6 +251,7 @@ class Client:
         prepared = prepare(
             request, places=world.places, configuration=world.configuration, machine=world.machine
         )
+        heed_lock(world, prepared, frozen)
         options = UpOptions(
             command=f"{NAME}: up {name}",
             wait_timeout=wait_timeout,

@@ -14,6 +14,7 @@ from stackctl.core.errors import UsageError
 if TYPE_CHECKING:
     from stackctl.engine.docker import DockerEngine
     from stackctl.ops.context import Context
+    from stackctl.ops.preparing import Prepared
     from stackctl.ops.task_preparing import Kitchen
 
 Supervision = Literal["auto", "manual"]
@@ -162,3 +163,25 @@ class _Warnings:
 
 def _ignore(text: str) -> None:
     """Tell nobody."""
+
+
+def heed_lock(world: World, prepared: Prepared, frozen: bool) -> None:
+    """Warn of a stale lock; with `frozen`, refuse one, and a missing one.
+
+    Raises:
+        PolicyError: With `frozen`, as `ops.locking.heed`.
+    """
+    if prepared.lock is None and not frozen:
+        return
+    from stackctl import __version__
+    from stackctl.ops.locking import heed
+
+    heed(
+        prepared,
+        frozen,
+        progress=world.context().progress,
+        configuration=world.configuration,
+        compose=None,
+        version=__version__,
+        again=f"stackctl lock {prepared.stack.name}",
+    )

@@ -112,7 +112,7 @@ def _sentence(done: Locked) -> str:
 def _check(session: Session, prepared: Prepared) -> int:
     from stackctl.ops.lock_files import shown_lock
 
-    path, found = shown_lock(prepared.found), stale_things(session, prepared)
+    path, found = shown_lock(prepared.found), _stale_things(session, prepared)
     missing = prepared.lock is None
     holds = not missing and not found
     session.output.result(
@@ -131,8 +131,7 @@ def _check(session: Session, prepared: Prepared) -> int:
     return 0 if holds else 1
 
 
-def stale_things(session: Session, prepared: Prepared) -> tuple[Stale, ...]:
-    """What is no longer as the stack's lock has it; empty where there is none."""
+def _stale_things(session: Session, prepared: Prepared) -> tuple[Stale, ...]:
     if prepared.lock is None:
         return ()
     from stackctl import __version__
@@ -150,22 +149,23 @@ def heed_lock(session: Session, prepared: Prepared, frozen: bool) -> None:
     """Warn of a stale lock; with `--frozen`, refuse one, and a missing one.
 
     Raises:
-        PolicyError: With `frozen`, as `ops.locking.check_frozen`.
+        PolicyError: With `frozen`, as `ops.locking.heed`.
     """
     if prepared.lock is None and not frozen:
         return
-    from stackctl.ops.lock_files import shown_lock
-    from stackctl.ops.locking import check_frozen
+    from stackctl import __version__
+    from stackctl.cli.progress import progress_for
+    from stackctl.ops.locking import heed
 
-    found = stale_things(session, prepared)
-    if frozen:
-        check_frozen(prepared, found, lock_words(prepared))
-    elif found:
-        things = "; ".join(map(str, found))
-        session.output.warn(
-            f"{shown_lock(prepared.found)} is stale, and its digests are used as far as they go: {things}; "
-            f"`{lock_words(prepared)}` renews it"
-        )
+    heed(
+        prepared,
+        frozen,
+        progress=progress_for(session.output),
+        configuration=session.configuration,
+        compose=compose_reader(session),
+        version=__version__,
+        again=lock_words(prepared),
+    )
 
 
 def lock_words(prepared: Prepared) -> str:

@@ -47,12 +47,11 @@ def read_lock(found: Found) -> Lock | None:
     return parse_lock(read_text(path), source=source, of=found.path.name)
 
 
-def write_lock(found: Found, text: str) -> bool:
-    """Write a lock as a whole; whether anything in it is new.
+def own_lock_path(found: Found) -> Path:
+    """Where the lock of a stack of the user's own is to be written.
 
     Raises:
-        UsageError: The stack is not the user's own, or stands in no file.
-        StateError: The file system refused; the old lock stands.
+        UsageError: The stack came with stackctl.
     """
     path = lock_path(found)
     if path is None or found.shipped:
@@ -60,6 +59,15 @@ def write_lock(found: Found, text: str) -> bool:
             f"`{found.name}` comes with stackctl, and its lock would lie there too",
             hint=f"`stackctl new {found.name}` makes a stack file of your own",
         )
+    return path
+
+
+def write_lock(path: Path, text: str) -> bool:
+    """Write a lock as a whole; whether anything in it is new.
+
+    Raises:
+        StateError: The file system refused; the old lock stands.
+    """
     from stackctl.state.atomic import write_changed
 
     return write_changed(path, text.encode(), mode=0o644)

@@ -24,14 +24,17 @@ MOST_FILES = 500
 """Compose files and env files that are followed; a lock of more would help nobody."""
 
 
-def read_inputs(prepared: Prepared, configuration: Configuration, compose: Reader) -> Inputs:
+def read_inputs(prepared: Prepared, configuration: Configuration, compose: Reader | None) -> Inputs:
     """Hash everything that a stack's document is made from, as far as it can be known.
+
+    Args:
+        compose: Reads compose files; None where the stack has none of its own.
 
     Raises:
         StackFileError: A file cannot be read.
         EngineRefused: Compose does not accept an env file.
     """
-    if prepared.stack.compose:
+    if prepared.stack.compose and compose is not None:
         return _of_compose(prepared, configuration, compose)
     return _of_templates(prepared, configuration)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stackctl.core.errors import EngineRefused, PolicyError, Problem, StackctlError, TimedOut, UnknownName
 from stackctl.core.lockfile import Lock, Pin, Stale, lock_of, lock_text, own_digest, stale
 from stackctl.core.names import nearest
-from stackctl.ops.lock_files import shown_lock, write_lock
+from stackctl.ops.lock_files import own_lock_path, shown_lock, write_lock
 from stackctl.ops.lock_inputs import read_inputs
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def lock(
     engine: Engine,
     progress: Progress,
     configuration: Configuration,
-    compose: Reader,
+    compose: Reader | None,
     version: str,
     update: Sequence[str] | None = None,
 ) -> Locked:
@@ -54,10 +54,11 @@ def lock(
         update: Images whose digests are asked for anew, empty for all; None for none.
 
     Raises:
-        UnknownName: An image to be updated is not used.
+        UsageError: The stack came with stackctl, or an image to be updated is not used.
         EngineRefused, TimedOut: A digest is neither to be had from the registry nor from the engine; nothing
             was written.
     """
+    path = own_lock_path(prepared.found)
     inputs = read_inputs(prepared, configuration, compose)
     used = sorted(set(prepared.references.values()))
     kept = _kept(prepared, used, update)
@@ -72,7 +73,7 @@ def lock(
         of=_of(prepared),
         tool=version,
     )
-    written = write_lock(prepared.found, lock_text(made))
+    written = write_lock(path, lock_text(made))
     return Locked(path=shown_lock(prepared.found), lock=made, asked=tuple(asked), written=written)
 
 
@@ -157,9 +158,12 @@ def local_digest(reference: str, image: Image | None) -> str:
 
 
 def staleness(
-    prepared: Prepared, *, configuration: Configuration, compose: Reader, version: str
+    prepared: Prepared, *, configuration: Configuration, compose: Reader | None, version: str
 ) -> tuple[Stale, ...]:
     """What is no longer as the stack's lock has it; empty when it holds, or when there is none.
+
+    Args:
+        compose: Reads compose files; None where the stack has none of its own.
 
     Raises:
         StackFileError: A file that the stack is made from cannot be read.
@@ -178,15 +182,39 @@ def staleness(
     return stale(prepared.lock, now, set(prepared.references.values()))
 
 
-def check_frozen(prepared: Prepared, found: Sequence[Stale], again: str) -> None:
-    """Refuse what has no lock that holds.
+def heed(
+    prepared: Prepared,
+    frozen: bool,
+    *,
+    progress: Progress,
+    configuration: Configuration,
+    compose: Reader | None,
+    version: str,
+    again: str,
+) -> None:
+    """Before `up`: warn of a stale lock; where it is to be frozen, refuse one, and a missing one.
 
     Args:
+        compose: As `staleness`.
         again: The command that writes the lock.
 
     Raises:
-        PolicyError: There is no lock, or it is stale; the message names each thing.
+        PolicyError: With `frozen`, there is no lock, or it is stale; the message names each thing.
     """
+    if prepared.lock is None and not frozen:
+        return
+    found = staleness(prepared, configuration=configuration, compose=compose, version=version)
+    if frozen:
+        _check_frozen(prepared, found, again)
+    elif found:
+        things = "; ".join(map(str, found))
+        progress.warn(
+            f"{shown_lock(prepared.found)} is stale, and its digests are used as far as they go: {things}; "
+            f"`{again}` renews it"
+        )
+
+
+def _check_frozen(prepared: Prepared, found: Sequence[Stale], again: str) -> None:
     path = shown_lock(prepared.found)
     if prepared.lock is None:
         raise PolicyError(f"{path} is missing, and --frozen runs only what is locked", hint=f"run `{again}`")
