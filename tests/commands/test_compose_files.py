@@ -90,7 +90,10 @@ def test_bound_shows_every_profile_each_change_and_what_is_refused(cli: Cli, pro
     assert set(shown["document"]["services"]) == {"web", "db", "migrate", "tool"}
     assert shown["allow"] == {}
     assert "services.web.container_name" in {change["path"] for change in shown["changes"]}
-    assert cli("bound", "--explain").ok().out.startswith("PATH")
+    assert all(change["reason"] and change["remedy"] for change in shown["changes"])
+    told = cli("bound", "--explain").ok().out
+    assert "container_name: made an alias on its networks\n" in told
+    assert "  otherwise  `allow: {SERVICE: [container-name]}` in a stack file\n" in told
 
     (project / "compose.yaml").write_text(
         "services:\n  web:\n    image: busybox:1.35\n    privileged: true\n"

@@ -51,7 +51,12 @@ def bound_command(
 
 
 def _tell(session: Session, found: Look, explain: bool) -> None:
-    changes = [{"path": c.path, "what": c.what, "reason": c.reason} for c in found.bounded.changes]
+    from stackctl.core.explaining import remedy_for
+
+    changes = [
+        {"path": c.path, "what": c.what, "reason": c.reason, "remedy": remedy_for(c)}
+        for c in found.bounded.changes
+    ]
     allow = {service: list(words) for service, words in found.needed.items()}
     session.output.result({"document": found.bounded.document, "changes": changes, "allow": allow})
     if session.output.json:
@@ -59,7 +64,17 @@ def _tell(session: Session, found: Look, explain: bool) -> None:
     if not explain:
         session.output.line(found.text.rstrip("\n"))
         return
-    rows = [(c.path, c.what, c.reason) for c in found.bounded.changes]
-    session.output.table(("PATH", "WHAT", "WHY"), rows)
+    _explain(session, found)
     for service, words in found.needed.items():
         session.output.note(f"it needs `allow: {{{service}: [{', '.join(words)}]}}` in a stack file")
+
+
+def _explain(session: Session, found: Look) -> None:
+    from stackctl.core.explaining import explained
+
+    for one in explained(found.bounded.changes):
+        session.output.line(f"{one.key}: {one.what}")
+        session.output.line(f"  why        {one.reason}")
+        if one.remedy:
+            session.output.line(f"  otherwise  {one.remedy}")
+        session.output.line(f"  where      {', '.join(one.places)}")
