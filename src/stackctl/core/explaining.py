@@ -1,4 +1,4 @@
-"""What policy laid over a document, told to people: the same change once for all its places, and its remedy."""
+"""What policy laid over a document, told to people: each change once, with its places and its remedy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REMEDIES = {
     "cpu_quota": "write `cpus:` instead",
     "cpu_period": "write `cpus:` instead",
     "init": "`allow: {SERVICE: [own-init]}` in a stack file",
-    "logging": "`logging:` with `max-size` and `max-file`; `allow: {SERVICE: [log-driver]}` for another driver",
+    "logging": "`logging:` with max-size and max-file; `allow: {SERVICE: [log-driver]}` for another driver",
     "restart": "`restart: 'no'` in the file: then nobody restarts it",
     "restart_policy": "`restart: 'no'` in the file: then nobody restarts it",
     "ports": "`allow: {SERVICE: [public-ports]}` in a stack file; another number in the compose file",
