@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 import urllib.request
 from pathlib import Path
 
@@ -281,3 +282,93 @@ def test_up_as_json_gives_services_ports_and_urls_to_scripts(cli: Cli) -> None:
     again = cli("up", "--json").ok().data
     assert again["unchanged"] is True
     assert again["services"]["web"]["ports"] == services["web"]["ports"]
+
+
+HUNGRY = """services:
+  hungry:
+    image: busybox:1.35
+    command: [sh, -c, "head -c 40m /dev/zero | tail | sleep 600"]
+    scale: 1
+  small:
+    image: busybox:1.35
+    command: [sleep, "600"]
+    mem_limit: 32m
+  job:
+    image: busybox:1.35
+    command: ["true"]
+"""
+
+
+def test_limits_are_suggested_from_peaks_and_written_into_the_stack_file(cli: Cli) -> None:
+    (cli.checkout / "compose.yaml").write_text(HUNGRY)
+    cli("new", "mine", "--from", "compose.yaml").ok()
+    path = cli.checkout / "stacks" / "mine.yaml"
+    path.write_text(path.read_text() + "services:\n  hungry:   # eats\n    watchdog: {pids: 90%}\n")
+    nothing = cli("limits", "mine", "--suggest", "--write").ok()
+    assert "not measured, so kept as it is: hungry, job, small" in nothing.err
+    assert "nothing to write" in nothing.err
+    project = cli("up", "mine", "--json").ok().data["project"]
+    deadline = time.monotonic() + 60
+    while True:
+        cli("supervise", "--once").ok()
+        found = {
+            one["service"]: one for one in cli("limits", "mine", "--suggest", "--json").ok().data["services"]
+        }
+        if (found["hungry"]["peak"]["memory_bytes"] or 0) > 40 << 20:
+            break
+        assert time.monotonic() < deadline, found
+    assert found["hungry"]["suggested"] == {"memory_bytes": 64 << 20, "pids": 32}
+    assert found["hungry"]["now"] == {"memory_bytes": 8 << 30, "pids": 256}
+    assert found["small"]["held_by_document"] == ["memory"]
+    assert found["job"]["measured"] is False
+    before = path.read_text()
+    written = cli("limits", "mine", "--suggest", "--write").ok()
+    assert "memory is set to 32m by the compose file; raise it there" in written.err
+    text = path.read_text()
+    assert (
+        text.replace("    limits:\n      memory: 64m\n      pids: 32\n", "").replace(
+            "  small:\n    limits:\n      pids: 32\n", ""
+        )
+        == before
+    )
+    assert "nothing to write" in cli("limits", "mine", "--suggest", "--write").ok().err
+    assert path.read_text() == text
+    cli("up", "mine").ok()
+    limits = {one.service: one.limits for one in cli.containers(project)}
+    assert (limits["hungry"].memory, limits["hungry"].pids) == (64 << 20, 32)
+    assert (limits["small"].memory, limits["small"].pids) == (32 << 20, 32)
+
+
+def test_without_a_stack_file_there_is_nothing_to_write_limits_to(cli: Cli, tmp_path: Path) -> None:
+    (cli.checkout / "compose.yaml").write_text(HUNGRY)
+    assert cli("limits", "--suggest").ok().out.startswith("SERVICE")
+    refused = cli("limits", "--suggest", "--write")
+    assert refused.code == 2
+    assert "`stackctl new checkout --from " in refused.err
+    assert "came with stackctl" in cli("limits", "hello", "--suggest", "--write").err
+    assert cli("limits", "hello", "--write").code == 2
+
+
+def test_a_stack_that_would_not_do_with_the_limits_is_left_as_it_is(cli: Cli) -> None:
+    (cli.checkout / "compose.yaml").write_text(HUNGRY)
+    configuration = cli.home.parent / "config" / "stackctl" / "config.yaml"
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text("watchdog: {pids: 200, urgent: {pids: 240}}\n")
+    path = cli.stack("s", "compose: ../compose.yaml\n")
+    before = path.read_text()
+    project = cli("up", "s", "--json").ok().data["project"]
+    cli("supervise", "--once").ok()
+    assert "small" in json.loads((cli.home / "environments" / project / "peaks.json").read_text())
+    refused = cli("limits", "s", "--suggest", "--write")
+    assert refused.code == 2
+    assert "threshold" in refused.err
+    assert path.read_text() == before
+
+
+def test_up_says_in_one_note_that_the_sum_is_more_than_the_host_has(cli: Cli) -> None:
+    (cli.checkout / "compose.yaml").write_text(HUNGRY)
+    warnings = json.loads(cli("up", "--limit", "memory=900t", "--json").ok().out)["warnings"]
+    (told,) = [one for one in warnings if "together" in one]
+    assert "`stackctl limits checkout --suggest`" in told
+    cli("down").ok()
+    assert "together" not in cli("up", "--limit", "memory=16m", "--limit", "cpus=0.5").ok().err

@@ -101,8 +101,23 @@ def _running_text(session: Session, prepared: Prepared) -> str:
 @command("limits")
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Show it with this limit set.")
-def limits_command(session: Session, name: str | None, limits: Sequence[str]) -> None:
-    """Show each limit, what it bounds, and where it came from, for a stack or in general."""
+@click.option("--suggest", "suggest", is_flag=True, help="Propose limits from what its services used.")
+@click.option("--write", "write", is_flag=True, help="With --suggest: write them into the stack file.")
+def limits_command(
+    session: Session, name: str | None, limits: Sequence[str], suggest: bool, write: bool
+) -> None:
+    """Show each limit, what it bounds, and where it came from, for a stack or in general.
+
+    --suggest proposes limits from the peaks that the supervisor measured: memory half as much again, twice
+    the processes. Without NAME it means the compose file of this folder.
+    """
+    if write and not suggest:
+        raise UsageError("--write goes with --suggest", hint="`stackctl limits NAME --suggest --write`")
+    if suggest:
+        from stackctl.cli.suggesting import suggest_limits
+
+        suggest_limits(session, prepared_choice(session, Chosen(name), (), limits), write)
+        return
     from stackctl.cli.values import limit_layer
     from stackctl.ops.limits import general_limits, stack_limits
 

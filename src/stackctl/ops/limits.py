@@ -75,7 +75,7 @@ def _budget(prepared: Prepared) -> Iterator[LimitRow]:
 
 
 def _laid(asked: Effective, service: ServiceRecord, prepared: Prepared) -> Effective:
-    """What is in force; a value that differs from the settings' was set by the template itself."""
+    """What is in force; a value that differs from the settings' was set by the document itself."""
     limits = Limits(
         pids=service.pids,
         memory=service.memory,
@@ -83,12 +83,18 @@ def _laid(asked: Effective, service: ServiceRecord, prepared: Prepared) -> Effec
         cpus=service.cpus,
         lifetime=asked.limits.lifetime,
     )
-    template = f"template {prepared.stack.template}"
+    document = f"template {prepared.stack.template}" if prepared.stack.template else "the compose file"
     origins = {
-        name: asked.origins[name] if getattr(asked.limits, name) == getattr(limits, name) else template
+        name: asked.origins[name] if getattr(asked.limits, name) == getattr(limits, name) else document
         for name in SENTENCES
     }
     return Effective(limits=limits, origins=origins)
+
+
+def set_by_document(prepared: Prepared, service: str, name: str) -> bool:
+    """Whether a limit that holds is the template's or the compose file's own; a stack can only lower it."""
+    asked = getattr(prepared.effective[service].limits, name)
+    return bool(asked != getattr(prepared.bounded.services[service], name))
 
 
 def _rows(service: str, found: Effective, watchdog: Watchdog) -> list[LimitRow]:

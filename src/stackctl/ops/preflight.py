@@ -20,6 +20,10 @@ COMPOSE_PROJECT = "com.docker.compose.project"
 """The label by which Compose takes a container for one of its own."""
 
 
+CPU_OVERCOMMIT = 8
+"""Sum of the cpus over the host's own beyond which it is said: eight services that may have all of it."""
+
+
 def preflight(context: Context, scene: Scene, prepared: Prepared, *, pull: bool) -> None:
     """Check an environment against its engine and host, and fetch the images that are missing.
 
@@ -30,7 +34,8 @@ def preflight(context: Context, scene: Scene, prepared: Prepared, *, pull: bool)
         PolicyError: An image keeps data where no mount covers it.
     """
     check_controllers(scene.facts)
-    for sentence in host_warnings(scene.facts, prepared.bounded.services):
+    suggest = f"`stackctl limits {prepared.stack.name} --suggest` proposes limits from what they used"
+    for sentence in host_warnings(scene.facts, prepared.bounded.services, suggest):
         context.progress.warn(sentence)
     for stranger in scene.strangers:
         context.progress.warn(f"`{stranger}` claims to be of this environment and is not; it is left alone")
@@ -84,8 +89,16 @@ def check_controllers(facts: EngineFacts) -> None:
         )
 
 
-def host_warnings(facts: EngineFacts, services: Mapping[str, ServiceRecord]) -> list[str]:
-    """What is asked for and the host does not have; rendering never depends on it, so it is only said."""
+def host_warnings(
+    facts: EngineFacts,
+    services: Mapping[str, ServiceRecord],
+    advice: str = "set limits.memory lower in the stack file",
+) -> list[str]:
+    """What is asked for and the host does not have; rendering never depends on it, so it is only said.
+
+    Memory that is not there ends processes. Time of a processor that is not there only slows them down, and
+    nobody needs all of it at once, so that is said from `CPU_OVERCOMMIT` times the host's on.
+    """
     found = []
     for name, service in sorted(services.items()):
         if facts.memory and service.memory > facts.memory:
@@ -93,13 +106,24 @@ def host_warnings(facts: EngineFacts, services: Mapping[str, ServiceRecord]) -> 
                 f"`{name}` may use {show_size(service.memory)} and the host has {show_size(facts.memory)}: "
                 f"set services.{name}.limits.memory lower"
             )
-    whole = sum(service.memory * service.replicas for service in services.values())
-    if not found and facts.memory and whole > facts.memory:
-        found.append(
-            f"the services together may use {show_size(whole)} and the host has "
-            f"{show_size(facts.memory)}: set limits.memory lower in the stack file"
-        )
+    beyond = [*_memory_beyond(facts, services), *_cpus_beyond(facts, services)]
+    if len(services) > 1 and beyond:
+        found = [f"the services together may use {', and '.join(beyond)}: {advice}"]
     return found
+
+
+def _memory_beyond(facts: EngineFacts, services: Mapping[str, ServiceRecord]) -> list[str]:
+    whole = sum(service.memory * service.replicas for service in services.values())
+    if not facts.memory or whole <= facts.memory:
+        return []
+    return [f"{show_size(whole)} and the host has {show_size(facts.memory)}"]
+
+
+def _cpus_beyond(facts: EngineFacts, services: Mapping[str, ServiceRecord]) -> list[str]:
+    whole = sum(min(service.cpus, facts.cpus) * service.replicas for service in services.values())
+    if whole <= facts.cpus * CPU_OVERCOMMIT:
+        return []
+    return [f"{whole:g} cpus and it has {facts.cpus}"]
 
 
 def fetch_images(context: Context, document: Mapping[str, Any], *, pull: bool) -> dict[str, Image | None]:
