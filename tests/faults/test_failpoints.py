@@ -90,6 +90,7 @@ DOORS = {
     "bounded_call": {"stackctl.engine.process"},  # beside threads, a pure function in a new interpreter
     "doctor_engine": {"stackctl.engine.endpoint", "stackctl.engine.process", "stackctl.engine.wire"},
     "doctor_host": {"stackctl.engine.endpoint"},
+    "ejecting": {"stackctl.state.ejected_folder"},  # writes a new folder of the user's own
     "failpoints": {"stackctl.state.failures"},
     "keeping_watch": {"stackctl.engine.detached"},  # starts the supervisor
     "lock_files": {"stackctl.state.atomic"},  # writes the user's own lock, beside the stack file
@@ -102,7 +103,6 @@ CHANGES_BY_HAND = {
     "authoring": {"mkdir", "unlink", "open", "write_atomic"},  # as above
     "bounded_call": {"fork", "kill", "pipe", "_exit"},  # a child for a pure function
     "failpoints": {"open", "kill", "killpg"},
-    "lock_inputs": {"write_text"},  # a question for Compose, in a temporary folder
     "keeping_watch": {"kill"},  # asks a supervisor to leave, whose lease proves which process it is
     "service": {"mkdir", "unlink", "write_atomic"},  # as above
 }

@@ -91,6 +91,7 @@ def compose_reader(session: Session) -> Reader:
             env_files=[Path(one) for one in sources.env_files],
             profiles=sources.profiles,
             dotenv=True,
+            text=sources.text,
         )
 
     return read

@@ -29,11 +29,12 @@ class ComposeSources:
     """Which files Compose is to read, and what they mean there.
 
     Args:
-        files: Absolute paths, later ones over earlier ones.
+        files: Absolute paths, later ones over earlier ones; `-` is `text`.
         directory: Absolute path that relative paths start from: the first file's folder.
         env_files: Absolute paths; none for the `.env` beside the files, as Compose has it.
         variables: What is interpolated before all else.
         profiles: Profiles that are active.
+        text: A compose file that is on no disk.
     """
 
     files: tuple[str, ...]
@@ -41,6 +42,7 @@ class ComposeSources:
     env_files: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
+    text: str = ""
 
 
 Reader = Callable[[ComposeSources, str], Mapping[str, Any]]

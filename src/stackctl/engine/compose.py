@@ -207,6 +207,7 @@ def config(
     env_files: Sequence[Path] = (),
     profiles: Sequence[str] = (),
     dotenv: bool = False,
+    text: str = "",
     timeout: float = 30.0,
 ) -> dict[str, Any]:
     """People's own compose files as one document: merged, interpolated and normalised by Compose itself.
@@ -221,6 +222,7 @@ def config(
         env_files: Files of further variables, under `variables`.
         profiles: Profiles to include, `*` for all.
         dotenv: Without `env_files`, read the `.env` of the directory, as Compose does by itself.
+        text: What the file `-` says.
         timeout: Seconds for all of it; an alias bomb keeps Compose busy for long.
 
     Raises:
@@ -232,7 +234,8 @@ def config(
     argv += _each("--file", files) + _each("--env-file", env_files or (() if dotenv else (os.devnull,)))
     argv += _each("--profile", profiles)
     kept = {name: value for name, value in environ.items() if name.startswith(("PATH", "HOME", "DOCKER_"))}
-    ended = process.run([*argv, "config", "--format", "json"], timeout=timeout, env={**kept, **variables})
+    argv += ["config", "--format", "json"]
+    ended = process.run(argv, timeout=timeout, env={**kept, **variables}, input=text.encode())
     if ended.code:
         raise explain(ended.stderr, doing="`docker compose config`")
     return dict(json.loads(ended.stdout))

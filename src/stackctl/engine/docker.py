@@ -173,6 +173,7 @@ class DockerEngine(Making):
         env_files: Sequence[Path] = (),
         profiles: Sequence[str] = (),
         dotenv: bool = False,
+        text: str = "",
         timeout: float = 30.0,
     ) -> dict[str, Any]:
         """People's own compose files as one document, as `compose.config`."""
@@ -187,6 +188,7 @@ class DockerEngine(Making):
             env_files=env_files,
             profiles=profiles,
             dotenv=dotenv,
+            text=text,
             timeout=timeout,
         )
 

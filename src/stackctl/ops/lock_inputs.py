@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from stackctl.core.composefiles import PLACE, ComposeSources
@@ -134,16 +133,14 @@ def _values(names: Iterable[str], asked: ComposeSources, compose: Reader) -> dic
     wanted = {name: f"${{{name}+:}}${{{name}-}}" for name in names}
     if not wanted:
         return {}
-    with TemporaryDirectory(prefix="stackctl-") as folder:
-        path = Path(folder) / "compose.yaml"
-        path.write_text(dump({"services": {"probe": {"image": "probe", "environment": wanted}}}))
-        question = ComposeSources(
-            files=(str(path),),
-            directory=asked.directory,
-            env_files=asked.env_files,
-            variables=asked.variables,
-        )
-        found: Mapping[str, str] = compose(question, PLACE)["services"]["probe"]["environment"]
+    question = ComposeSources(
+        files=("-",),
+        directory=asked.directory,
+        env_files=asked.env_files,
+        variables=asked.variables,
+        text=dump({"services": {"probe": {"image": "probe", "environment": wanted}}}),
+    )
+    found: Mapping[str, str] = compose(question, PLACE)["services"]["probe"]["environment"]
     return {name: text[1:].replace("$$", "$") for name, text in found.items() if text}
 
 

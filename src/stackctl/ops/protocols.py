@@ -181,6 +181,7 @@ class Engine(Protocol):
         env_files: Sequence[Path] = (),
         profiles: Sequence[str] = (),
         dotenv: bool = False,
+        text: str = "",
         timeout: float = 30.0,
     ) -> dict[str, Any]: ...
 
