@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import time
 import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -372,3 +376,141 @@ def test_up_says_in_one_note_that_the_sum_is_more_than_the_host_has(cli: Cli) ->
     assert "`stackctl limits checkout --suggest`" in told
     cli("down").ok()
     assert "together" not in cli("up", "--limit", "memory=16m", "--limit", "cpus=0.5").ok().err
+
+
+SHOP = """name: {name}
+services:
+  db:
+    image: busybox:1.35
+    command: [sh, -c, "cat /data/note 2>/dev/null; echo ready; exec sleep 600"]
+    init: true
+    stop_grace_period: 1s
+    volumes: [data:/data, cache:/cache]
+volumes:
+  data:
+  cache:
+"""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A project as plain Compose runs it, of a name of its own; what it made is removed by its own name."""
+
+    name: str
+    folder: Path
+
+    def __call__(self, *words: str) -> str:
+        done = subprocess.run(
+            ["docker", "compose", *words], cwd=self.folder, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def has(self, volume: str) -> bool:
+        asked = ["docker", "volume", "inspect", f"{self.name}_{volume}"]
+        return subprocess.run(asked, capture_output=True, timeout=30).returncode == 0
+
+    def remove(self, volume: str) -> None:
+        subprocess.run(["docker", "volume", "rm", f"{self.name}_{volume}"], capture_output=True, timeout=30)
+
+
+@pytest.fixture
+def plain(cli: Cli) -> Iterator[Plain]:
+    """A compose file that plain Compose ran: its container is gone, its two volumes are there."""
+    name = f"plain{uuid.uuid4().hex[:8]}"
+    (cli.checkout / "compose.yaml").write_text(SHOP.format(name=name))
+    project = Plain(name, cli.checkout)
+    try:
+        project("up", "-d")
+        project("exec", "db", "sh", "-c", "echo earlier words > /data/note")
+        project("down", "-t", "1")
+        yield project
+        cli("down", "--all")
+    finally:
+        project("down", "-t", "1")
+        for volume in ("data", "cache"):
+            project.remove(volume)
+        own = subprocess.run(
+            ["docker", "volume", "ls", "-q", "--filter", f"name={name}-"], capture_output=True, text=True
+        )
+        for volume in own.stdout.split():
+            subprocess.run(["docker", "volume", "rm", volume], capture_output=True, timeout=30)
+
+
+def test_volumes_that_plain_compose_left_are_named_once_and_left_alone(cli: Cli, plain: Plain) -> None:
+    first = cli("up").ok()
+    told = (
+        f"volumes `{plain.name}_cache`, `{plain.name}_data` of the project `{plain.name}` hold earlier data"
+    )
+    assert first.err.count(told) == 1
+    assert f"--use-volumes-of {plain.name}" in first.err
+    assert "earlier words" not in cli("logs", "db").ok().out
+    assert "earlier data" not in cli("up").ok().err
+    refused = cli("up", "--use-volumes-of", plain.name)
+    assert refused.code == 2
+    assert f"stackctl down {plain.name}" in refused.err
+    cli("down").ok()
+    cli("up", "--use-volumes-of", plain.name).ok()
+    assert "earlier words" in cli("logs", "db").ok().out
+
+
+def test_a_volume_that_is_used_outlives_down_and_purge(cli: Cli, plain: Plain) -> None:
+    project = cli("up", "--use-volumes-of", plain.name, "--json").ok().data["project"]
+    assert "earlier words" in cli("logs", "db").ok().out
+    cli("exec", "db", "sh", "-c", "echo more >> /data/note").ok()
+    assert cli.record(project)["volumes_of"] == plain.name
+    assert cli("up", "--json").ok().data["unchanged"] is True
+    cli("diff").ok()
+    cli("down").ok()
+    cli("up").ok()
+    assert "earlier words\nmore\n" in "".join(
+        line.split("| ", 1)[-1] for line in cli("logs", "db").ok().out.splitlines(keepends=True)
+    )
+    cli("down").ok()
+    cli("purge", plain.name, "--yes").ok()
+    assert plain.has("data")
+    assert plain.has("cache")
+    assert plain("run", "--rm", "-T", "db", "cat", "/data/note") == "earlier words\nmore\n"
+
+
+def test_a_volume_that_is_gone_stops_the_next_up_before_anything_starts(cli: Cli, plain: Plain) -> None:
+    plain.remove("cache")
+    first = cli("up", "--use-volumes-of", plain.name).ok()
+    assert f"`{plain.name}` has no volume `cache`, so a new one is made" in first.err
+    cli("down").ok()
+    plain.remove("data")
+    assert not plain.has("data")
+    gone = cli("up")
+    assert gone.code == 5
+    assert f"`{plain.name}_data` of the project `{plain.name}`" in gone.err
+    assert "is gone" in gone.err
+    assert cli.containers() == ()
+    assert not plain.has("data")
+    none = cli("up", "--use-volumes-of", "no-such-project")
+    assert none.code == 2
+    assert "the project `no-such-project` has no volume of" in none.err
+
+
+def test_two_that_run_never_share_a_volume(cli: Cli, plain: Plain) -> None:
+    plain("up", "-d")
+    busy = cli("up", "--use-volumes-of", plain.name)
+    assert busy.code == 7
+    assert f"docker compose -p {plain.name} stop" in busy.err
+    assert cli.containers() == ()
+    plain("stop", "-t", "1")
+    first = cli("up", "--use-volumes-of", plain.name, "--json").ok().data["project"]
+    twin = cli("up", "--instance", "b", "--use-volumes-of", plain.name)
+    assert twin.code == 7
+    assert f"`{first}` is up and uses" in twin.err
+    cli("up", "--instance", "b").ok()
+    assert "earlier words" not in cli("logs", "--instance", "b", "db").ok().out
+
+
+def test_a_stack_file_names_the_project_whose_volumes_it_uses(cli: Cli, plain: Plain) -> None:
+    path = cli.stack(plain.name, f"compose: ../compose.yaml\nuse_volumes_of: {plain.name}\n")
+    cli("up", plain.name).ok()
+    assert "earlier words" in cli("logs", plain.name, "db").ok().out
+    path.write_text(path.read_text().replace(f"use_volumes_of: {plain.name}", "use_volumes_of: ../x"))
+    wrong = cli("up", plain.name)
+    assert wrong.code == 2
+    assert f"stacks/{plain.name}.yaml:2: use_volumes_of" in wrong.err

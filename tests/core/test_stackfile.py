@@ -418,6 +418,7 @@ keys = st.sampled_from(
         "services",
         "tasks",
         "allow",
+        "use_volumes_of",
         "engine",
         "memory",
         "pids",

@@ -49,6 +49,7 @@ WAIT_SECONDS = 120.0
 @click.option("--no-wait", is_flag=True, help="Return as soon as everything was started.")
 @click.option("--build", is_flag=True, help="Build images anew.")
 @click.option("--pull", is_flag=True, help="Ask for newer images even where the engine has one.")
+@click.option("--use-volumes-of", "volumes_of", default="", metavar="PROJECT", help="Use its volumes.")
 @click.option("--frozen", is_flag=True, help="Refuse where the lock is missing or stale.")
 @click.option("--allow-unenforced", is_flag=True, help="Go on where the kernel cannot enforce a limit.")
 def up_command(
@@ -64,13 +65,15 @@ def up_command(
     no_wait: bool,
     build: bool,
     pull: bool,
+    volumes_of: str,
     frozen: bool,
     allow_unenforced: bool,
 ) -> None:
     """Bring an environment up, or make it what its stack file now says.
 
     Every service runs within its limits, which are proven to be in force. What fails is undone. Without NAME,
-    the compose file of this folder, or those that -f names, taken as they are.
+    the compose file of this folder, or those that -f names, taken as they are. --use-volumes-of goes on with
+    the named volumes of a project that Compose ran before, which nothing ever removes.
     """
     chosen = Chosen(name, tuple(files), tuple(profiles), instance)
     prepared = prepared_choice(
@@ -92,6 +95,7 @@ def up_command(
         build=build,
         pull=pull,
         allow_unenforced=allow_unenforced,
+        volumes_of=volumes_of,
     )
     heed_lock(session, prepared, frozen)
     tell_moved(session, prepared)

@@ -171,6 +171,8 @@ class EnvironmentRecord:
         sidecars: How each sidecar is reached.
         secrets: Names of the files below `secrets/`.
         variables: `--set` values of the last `up`.
+        volumes_of: The project of Compose's whose volumes it uses, empty for none.
+        kept_volumes: Key in the document -> name of such a volume; nothing of ours ever removes it.
         tied: True when it belongs to its lease (`with`): a dead owner ends it.
         lease: Who is working on it, None when nobody is.
         began: When the `up` that made it `starting` began, seconds since the epoch by the engine's
@@ -207,6 +209,8 @@ class EnvironmentRecord:
     sidecars: Mapping[str, SidecarRecord] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    volumes_of: str = ""
+    kept_volumes: Mapping[str, str] = field(default_factory=dict)
     verified: str = ""
     tied: bool = False
     lease: Lease | None = None

@@ -162,6 +162,7 @@ class Stack:
         variables: Variable name -> value and where it stands.
         watchdog: `Watchdog` field name -> parsed value and where it stands.
         allow: Service -> words that policy would else refuse.
+        use_volumes_of: Project of Compose's whose named volumes it goes on with, empty for none.
         lines: Dotted path -> line in `source`, for later messages.
     """
 
@@ -179,6 +180,7 @@ class Stack:
     services: Mapping[str, ServiceSettings] = field(default_factory=dict)
     tasks: Mapping[str, TaskDefinition] = field(default_factory=dict)
     allow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    use_volumes_of: str = ""
     engine: Literal["local", "swarm"] = "local"
     lines: Mapping[str, int] = field(default_factory=dict)
 

@@ -25,6 +25,7 @@ from stackctl.core.settings import (
 from stackctl.core.stack import Guard, ServiceSettings, Stack, TaskDefinition
 from stackctl.core.stray_processes import guard_patterns
 from stackctl.core.units import parse_duration
+from stackctl.core.volumes import project_word
 
 if TYPE_CHECKING:
     from stackctl.core.limits import Layer, Setting
@@ -42,6 +43,7 @@ _KEYS = (
     "services",
     "tasks",
     "allow",
+    "use_volumes_of",
     "engine",
 )
 
@@ -81,6 +83,7 @@ def parse_stack(text: str, *, name: str, source: str) -> Stack:
         services=_services(sheet, limits, watchdog),
         tasks=_tasks(sheet),
         allow=_allow(sheet),
+        use_volumes_of=sheet.read("use_volumes_of", project_word, ""),
         engine=cast('Literal["local", "swarm"]', sheet.one_of("engine", ("local", "swarm"), "local")),
         lines=loaded.lines,
     )

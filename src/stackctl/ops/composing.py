@@ -125,6 +125,16 @@ def own_root(folder: Path) -> Path:
     return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
 
 
+def plain_project(found: Found, stack: Stack) -> str:
+    """What plain Compose calls the project of a stack's files: as they say, else as the first one's folder.
+
+    Raises:
+        StackFileError: One is missing.
+    """
+    files = [Path(one) for one in sources_of(found, stack, {}).files]
+    return stack_name(_said_name(files), files[0].parent.name)
+
+
 def _said_name(files: Sequence[Path]) -> str:
     """The `name:` at the top of the files, the last one that has it; empty where it is none or a variable."""
     from stackctl.core.documents import load

@@ -16,6 +16,7 @@ from stackctl.core.labels import Stamp
 from stackctl.core.placement import place
 from stackctl.ops.looking import look
 from stackctl.ops.placing import connection_files, world_of
+from stackctl.ops.volumes import with_kept_volumes
 from stackctl.state.ejected_folder import Contents, check_free, write_ejected
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def eject(context: Context, prepared: Prepared, folder: Path, *, command: str) -
                 f"`{prepared.stack.name}` is up, and what is ejected uses its data and its ports",
                 hint=f"`stackctl down {prepared.stack.name}` first; its data stays",
             )
-        return _eject(context, scene, prepared, folder)
+        return _eject(context, scene, with_kept_volumes(prepared, scene.record), folder)
 
 
 def _eject(context: Context, scene: Scene, prepared: Prepared, folder: Path) -> Ejected:

@@ -59,6 +59,8 @@ class Prepared:
         watchdogs: Thresholds by service.
         references: Service -> its image as written; in the document it has the digest of the lock.
         lock: What lies beside the stack file, None without one.
+        volumes_of: The project of Compose's whose volumes it uses, empty for none.
+        kept_volumes: Key in the document -> name of such a volume.
     """
 
     found: Found
@@ -75,6 +77,8 @@ class Prepared:
     sources: Sources
     references: Mapping[str, str] = field(default_factory=dict)
     lock: Lock | None = None
+    volumes_of: str = ""
+    kept_volumes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +270,17 @@ def prepare_sources(
         sources=sources,
         references=images,
         lock=lock,
+    )
+
+
+def with_bounded(prepared: Prepared, document: Mapping[str, Any]) -> Prepared:
+    """The stack with another bounded document."""
+    text = dump(document)
+    return replace(
+        prepared,
+        bounded=replace(prepared.bounded, document=document),
+        text=text,
+        digest=_digest(text, prepared.rendered.files),
     )
 
 

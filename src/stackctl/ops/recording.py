@@ -51,6 +51,8 @@ def begin(context: Context, scene: Scene, prepared: Prepared, options: UpOptions
         sidecars=sidecar_records(prepared),
         secrets=tuple(spec.name for spec in prepared.rendered.secrets),
         variables=dict(prepared.given),
+        volumes_of=prepared.volumes_of,
+        kept_volumes=dict(prepared.kept_volumes),
         tied=options.tied and not _stood(scene),
         began=scene.facts.system_time or now.wall,
         budget=budget(prepared),

@@ -19,6 +19,7 @@ from stackctl.ops.rotating import restart_holders, secret_stamps
 from stackctl.ops.taking_down import take_down
 from stackctl.ops.undoing import undo
 from stackctl.ops.verifying import verify
+from stackctl.ops.volumes import settle_volumes
 from stackctl.ops.waiting import generation_of, wait_until_ready
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class UpOptions:
         lifetime: Seconds from now; None keeps the deadline of an environment that runs.
         pull: Ask the registry for newer images even where the engine has one.
         tied: The environment ends with its lease (`with`), unless it stood before without one.
+        volumes_of: The project of Compose's whose volumes it is to use; empty for those that it used last.
         lock_wait: Seconds to wait for another command that works on it.
     """
 
@@ -52,6 +54,7 @@ class UpOptions:
     pull: bool = False
     tied: bool = False
     allow_unenforced: bool = False
+    volumes_of: str = ""
     lock_wait: float = 10.0
 
 
@@ -95,6 +98,7 @@ def up(
         scene = recover(context, look(context, prepared.project))
         if options.tied:
             _check_owner(context, scene.record)
+        prepared = settle_volumes(context, scene, prepared, options.volumes_of)
         planned = plan(context, scene, prepared)
         if scene.record and _nothing_to_do(scene, prepared, planned, options):
             result = _kept(context, scene, scene.record, prepared, planned, options, announced)
