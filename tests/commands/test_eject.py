@@ -100,6 +100,8 @@ def test_it_runs_without_stackctl_bounded_and_on_the_same_data(cli: Cli, shop: N
     modes = {name: (folder.path / name).stat().st_mode & 0o777 for name in (".env", "compose.yaml", ".")}
     assert modes == {".env": 0o600, "compose.yaml": 0o600, ".": 0o700}
 
+    kept = cli.home / "environments" / up["project"] / "secrets" / "db-password"
+    assert (folder.path / "secrets" / "db-password").read_text() == kept.read_text()
     found = folder.up()
     assert set(found) == {"web", "db"}
     limits = {name: (one.limits.memory, one.limits.pids) for name, one in found.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ include: [more.yml]
 services:
   web:
     image: "busybox:${{TAG:-1.35}}"
-    environment: {{WORD: "${{WORD:-none}}", DB_PASSWORD: "${{DB_PASSWORD:-}}"}}
+    environment: {{WORD: "${{WORD:-none}}", DB_PASSWORD: "${{DB_PASSWORD:-}}", SAID: "it-${{DB_PASSWORD:-}}"}}
     {SLEEPER}
 """
 MORE = f"""
@@ -309,7 +310,7 @@ def bare(cli: Cli) -> Path:
 
 
 @pytest.mark.parametrize("words", [("lock", "s"), ("lock", "s", "--check"), ("render", "s"), ("up", "s")])
-@pytest.mark.parametrize("kind", ["folder", "loop", "dangling", "damaged", "binary", "large"])
+@pytest.mark.parametrize("kind", ["folder", "loop", "dangling", "pipe", "damaged", "binary", "large"])
 def test_a_lock_that_cannot_be_read_is_an_error_of_its_own(
     tmp_path: Path, kind: str, words: tuple[str, ...]
 ) -> None:
@@ -318,11 +319,13 @@ def test_a_lock_that_cannot_be_read_is_an_error_of_its_own(
     path = bare(cli)
     if kind == "folder":
         path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
     elif kind in ("loop", "dangling"):
         path.symlink_to(path.name if kind == "loop" else "nothing")
     else:
         path.write_bytes({"damaged": b"a: [", "binary": b"\xff\xfe\0", "large": b"#" * (3 << 20)}[kind])
-    done = cli(*words, DOCKER_HOST=NOWHERE)
+    done = cli(*words, timeout=25, DOCKER_HOST=NOWHERE)
     assert done.code == 2, done.err
     assert "stacks/s.lock.yaml" in done.err
     assert "hint: " in done.err

@@ -79,6 +79,7 @@ def changed(old: str, new: str) -> str:
         (changed(f"digest: {B}", f"digest: {B.upper()}"), "is no digest"),
         (changed(f"digest: {B}", "digest: 7"), "is no digest"),
         (changed("from: registry", "from: hearsay"), "a `from:` of registry, engine, reference"),
+        (changed("from: registry", "from: registry\n    note: x"), "it must have a `digest:`"),
         (changed(f"document: {A}", "document: x"), "document: 'x' is no digest"),
         (changed("redis:7.0", "Redis 7.0"), "is not an image"),
         (changed("tool:", "tol:"), "a lock has no such key"),
@@ -183,6 +184,7 @@ def test_the_hash_of_a_document_tells_nothing_of_its_secrets() -> None:
 def test_a_short_secret_hides_only_where_it_stands_alone() -> None:
     assert masked({"a": "x", "b": "box"}, ["x"]) == {"a": "***", "b": "box"}
     assert masked("prefix-long-suffix", ["long"]) == "prefix-***-suffix"
+    assert masked({"x": "amqp://me:pw@h/1 http://h:80/"}, []) == {"x": "amqp://***@h/1 http://h:80/"}
     assert masked(["a", None, 3, True], [""]) == ["a", None, 3, True]
 
 

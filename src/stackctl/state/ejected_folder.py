@@ -58,18 +58,17 @@ def check_free(folder: Path) -> None:
 
 
 def write_ejected(folder: Path, contents: Contents) -> None:
-    """Write an ejected folder; it appears when everything in it is on disk.
+    """Write an ejected folder, which is free; it appears when everything in it is on disk.
 
     Raises:
-        UsageError: It is not free, or a secret's own file cannot be read.
-        StateError: The file system refused; nothing is left of it.
+        UsageError: A secret's own file cannot be read.
+        StateError: The file system refused, or the folder is not free any more; nothing is left of it.
     """
-    check_free(folder)
     with refused("make", folder), TemporaryDirectory(prefix=TEMPORARY, dir=folder.parent) as temporary:
         staging = Path(temporary) / folder.name
         staging.mkdir(0o700)
         _fill(staging, contents)
-        staging.rename(folder)  # onto an empty folder at most: a full one is refused
+        staging.rename(folder)  # onto an empty folder at most
         sync_folder(folder.parent)
 
 
