@@ -41,6 +41,10 @@ soak: .venv-dev ## A supervisor over environments that come, break and go, for S
 	@scripts/images.sh --test
 	@SOAK_SECONDS=$${SOAK_SECONDS:-600} .venv-dev/bin/python -m pytest -s -m slow tests/soak
 
+.PHONY: corpus
+corpus: ## Every compose file below CORPUS=DIR through stackctl: bounded, and otherwise what it was
+	@scripts/corpus.sh $(if $(CORPUS),"$(CORPUS)")
+
 .PHONY: lint
 lint: ## Style, types, layers, shell scripts, generated docs; changes nothing
 	@scripts/lint.sh

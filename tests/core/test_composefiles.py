@@ -81,3 +81,9 @@ def test_what_is_active_names_no_profiles() -> None:
 )
 def test_what_a_stack_without_a_file_is_called(said: str, folder: str, expected: str) -> None:
     assert stack_name(said, folder) == expected
+
+
+def test_what_compose_prints_of_ssh_keys_is_written_as_it_reads_them() -> None:
+    build = {"context": "/repo", "ssh": ["default", "key: /repo/id"]}
+    found = settled({"services": {"web": {"build": build, "extends": {"service": "x"}}}})
+    assert found["services"]["web"] == {"build": {"context": ROOT, "ssh": ["default", "key=/repo/id"]}}

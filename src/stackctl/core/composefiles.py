@@ -86,6 +86,9 @@ def _service(
 ) -> dict[str, Any]:
     """A service; its fixed name becomes a name on its networks, so that two checkouts can both run."""
     fixed = service.get("container_name")
+    build = service.get("build")
+    if isinstance(build, dict) and isinstance(build.get("ssh"), list):
+        service = {**service, "build": {**build, "ssh": [_ssh_key(one) for one in build["ssh"]]}}
     kept = {key: value for key, value in service.items() if key != "extends"}  # Compose did, and may leave it
     if not fixed or may_be_named or PLACE in str(fixed):
         return kept
@@ -102,6 +105,12 @@ def _service(
         Change(path=f"services.{name}.container_name", what="made an alias on its networks", reason=reason)
     )
     return kept
+
+
+def _ssh_key(text: Any) -> Any:
+    """A key as Compose reads it: what it prints (`id: path`) it would take for a name."""
+    name, sign, path = str(text).partition(": ")
+    return f"{name}={path}" if sign else text
 
 
 def _aliased(network: Any, alias: str) -> dict[str, Any]:

@@ -52,8 +52,8 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
 def lay_limits(case: Case, service: dict[str, Any]) -> Limits:
     """Write the limits that hold into a service, in the dialect that it speaks itself.
 
-    Compose refuses a limit that stands in both, so a service with `deploy.resources.limits` gets them
-    there; memory with swap has no place there and stands beside it.
+    Compose refuses a limit that stands in both, so a service with `deploy.resources.limits`, even empty
+    ones, gets them there; memory with swap has no place there and stands beside it.
 
     Args:
         service: A service of plain data; its limits are replaced.
@@ -66,7 +66,7 @@ def lay_limits(case: Case, service: dict[str, Any]) -> Limits:
     deployed = _deploy_limits(service)
     for key in KEYS:
         service.pop(key, None)
-    if deployed:
+    if deployed is not None:
         deployed.update(pids=limits.pids, memory=format_size(limits.memory))
         deployed["cpus"] = cpus_hole(case.name, limits.cpus)
     else:
@@ -78,11 +78,11 @@ def lay_limits(case: Case, service: dict[str, Any]) -> Limits:
     return limits
 
 
-def _deploy_limits(service: Mapping[str, Any]) -> dict[str, Any]:
+def _deploy_limits(service: Mapping[str, Any]) -> dict[str, Any] | None:
     node: Any = service
     for key in ("deploy", "resources", "limits"):
         node = node.get(key) if isinstance(node, dict) else None
-    return node if isinstance(node, dict) else {}
+    return node if isinstance(node, dict) else None
 
 
 def _read(case: Case, service: Mapping[str, Any]) -> dict[str, _Asked]:
@@ -91,7 +91,7 @@ def _read(case: Case, service: Mapping[str, Any]) -> dict[str, _Asked]:
     quota = _read_quota(case, service)
     if quota:
         found["cpus"] = quota
-    deployed = _deploy_limits(service)
+    deployed = _deploy_limits(service) or {}
     places = [(name, key, service.get(key)) for name, key in _SERVICE_KEYS.items()]
     places += [(name, f"deploy.resources.limits.{name}", deployed.get(name)) for name in _DEPLOY_KEYS]
     for name, at, raw in places:

@@ -9,7 +9,6 @@ and `mem_limit`. `logs` and `exec` pass the terminal through.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import ComposeMissing, EngineRefused, ImageMissing, StackctlError, TimedOut
 from stackctl.core.units import show_duration
-from stackctl.engine import process
+from stackctl.engine import compose_config, process
 from stackctl.engine.endpoint import Endpoint, find_program
 from stackctl.engine.errors import explain
 
@@ -234,11 +233,7 @@ def config(
     argv += _each("--file", files) + _each("--env-file", env_files or (() if dotenv else (os.devnull,)))
     argv += _each("--profile", profiles)
     kept = {name: value for name, value in environ.items() if name.startswith(("PATH", "HOME", "DOCKER_"))}
-    argv += ["config", "--format", "json"]
-    ended = process.run(argv, timeout=timeout, env={**kept, **variables}, input=text.encode())
-    if ended.code:
-        raise explain(ended.stderr, doing="`docker compose config`")
-    return dict(json.loads(ended.stdout))
+    return compose_config.read(argv, files, env={**kept, **variables}, text=text, timeout=timeout)
 
 
 def _each(option: str, values: Iterable[object]) -> list[str]:

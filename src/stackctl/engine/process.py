@@ -77,6 +77,7 @@ def run(
     env: Mapping[str, str] | None = None,
     input: bytes = b"",  # noqa: A002 - the word that subprocess uses for it
     cwd: str | Path | None = None,
+    memory: int = 0,
 ) -> Completed:
     """Run a command to its end, without a terminal and in a session of its own.
 
@@ -86,6 +87,7 @@ def run(
         env: Its whole environment; None for our own, scrubbed.
         input: What it reads on stdin.
         cwd: Its working directory.
+        memory: Bytes that each of its processes may write to, 0 for no bound; none without prlimit(1).
 
     Raises:
         DockerMissing: There is no `docker` on PATH.
@@ -93,7 +95,8 @@ def run(
         TimedOut: It did not end in time.
         EngineRefused: It wrote more than 64 MiB.
     """
-    with _child(argv, env=env, cwd=cwd, stdin=subprocess.PIPE if input else subprocess.DEVNULL) as child:
+    stdin = subprocess.PIPE if input else subprocess.DEVNULL
+    with _child(argv, env=env, cwd=cwd, stdin=stdin, memory=memory) as child:
         kept = _Kept()
         for source, data in _chunks(child, argv, timeout, input):
             kept.add(source, data)
@@ -197,12 +200,20 @@ class _Kept:
 
 @contextmanager
 def _child(
-    argv: Sequence[str], *, env: Mapping[str, str] | None, stdin: int, cwd: str | Path | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None,
+    stdin: int,
+    cwd: str | Path | None = None,
+    memory: int = 0,
 ) -> Iterator[subprocess.Popen[bytes]]:
     environ = dict(scrubbed_environment(os.environ) if env is None else env)
     _require(argv[0], environ)
+    # of address space Go reserves much that it never writes to; a shell would set variables
+    prlimit = _real_program("prlimit", environ) if memory else ""
+    bound = (prlimit, f"--data={memory}") if prlimit else ()
     child = subprocess.Popen(
-        leashed(argv, environ),
+        leashed([*bound, *argv], environ),
         env=environ,
         cwd=cwd,
         stdin=stdin,

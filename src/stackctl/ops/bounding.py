@@ -15,6 +15,7 @@ from stackctl.ops.preparing import Request, Sources, rules_for
 if TYPE_CHECKING:
     from stackctl.core.composefiles import Reader
     from stackctl.core.errors import Problem
+    from stackctl.core.limits import Effective
     from stackctl.core.rules import Bounded
     from stackctl.core.stack import Configuration, MachinePolicy
 
@@ -30,12 +31,14 @@ class Look:
         bounded: The bounded document and every change; where something is refused, with all of that allowed.
         refused: What policy refuses: unless `allow:` names it, or altogether; that stands in it all the same.
         text: The bounded document's bytes.
+        limits: What holds for each service that sets nothing itself, its lifetime too.
     """
 
     original: Mapping[str, Any]
     bounded: Bounded
     refused: tuple[Problem, ...]
     text: str
+    limits: Mapping[str, Effective]
 
     @property
     def needed(self) -> dict[str, tuple[str, ...]]:
@@ -90,4 +93,5 @@ def look_at(
         bounded=bounded,
         refused=tuple(dict.fromkeys((*refused, *left))),
         text=dump(bounded.document),
+        limits=rules.limits,
     )
