@@ -156,6 +156,16 @@ WORDS = (
         "came with stackctl",
         "copy it to `stacks/hello",
     ),
+    cast(
+        "volumes of no project", "up hello --use-volumes-of ../x", "--use-volumes-of: the name", "_<volume>"
+    ),
+    Case(
+        "volumes of nothing",
+        ("up", "hello", "--use-volumes-of", ""),
+        2,
+        ("--use-volumes-of: the name of a Compose project was expected",),
+        "docker volume ls",
+    ),
     cast("suggesting without a name", "limits --suggest", "no compose file in this folder", "-f"),
     cast("writing what is not suggested", "limits hello --write", "--write goes with --suggest", "--suggest"),
     cast("suggesting for nothing", "limits nothing --suggest", "no stack `nothing`", "stackctl list"),

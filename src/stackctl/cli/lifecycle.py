@@ -49,7 +49,7 @@ WAIT_SECONDS = 120.0
 @click.option("--no-wait", is_flag=True, help="Return as soon as everything was started.")
 @click.option("--build", is_flag=True, help="Build images anew.")
 @click.option("--pull", is_flag=True, help="Ask for newer images even where the engine has one.")
-@click.option("--use-volumes-of", "volumes_of", default="", metavar="PROJECT", help="Use its volumes.")
+@click.option("--use-volumes-of", "volumes_of", metavar="PROJECT", help="Use its volumes.")
 @click.option("--frozen", is_flag=True, help="Refuse where the lock is missing or stale.")
 @click.option("--allow-unenforced", is_flag=True, help="Go on where the kernel cannot enforce a limit.")
 def up_command(
@@ -65,7 +65,7 @@ def up_command(
     no_wait: bool,
     build: bool,
     pull: bool,
-    volumes_of: str,
+    volumes_of: str | None,
     frozen: bool,
     allow_unenforced: bool,
 ) -> None:
@@ -86,6 +86,7 @@ def up_command(
     )
     name = prepared.stack.name
     from stackctl.ops.up import UpOptions, up
+    from stackctl.ops.volumes import checked_project
 
     options = UpOptions(
         command=session.command("up", name),
@@ -95,7 +96,7 @@ def up_command(
         build=build,
         pull=pull,
         allow_unenforced=allow_unenforced,
-        volumes_of=volumes_of,
+        volumes_of=checked_project(volumes_of),
     )
     heed_lock(session, prepared, frozen)
     tell_moved(session, prepared)

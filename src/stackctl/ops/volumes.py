@@ -34,12 +34,12 @@ def settle_volumes(context: Context, scene: Scene, prepared: Prepared, wanted: s
             the environment used last.
 
     Raises:
-        UsageError: It cannot be a project's name, or the environment is up with other volumes.
+        UsageError: The environment is up with other volumes.
         UnknownName: The project has none of the stack's volumes.
         EngineRefused: A volume that the environment uses is gone, or is another one now.
         Busy: Something that runs uses one of them.
     """
-    record, wanted = scene.record, _word(wanted) or prepared.stack.use_volumes_of
+    record, wanted = scene.record, wanted or prepared.stack.use_volumes_of
     if record is not None and record.kept_volumes and wanted in ("", record.volumes_of):
         wanted, kept = record.volumes_of, dict(record.kept_volumes)
         _check_there(context, record, wanted)
@@ -69,11 +69,17 @@ def _using(prepared: Prepared, project: str, kept: Mapping[str, str]) -> Prepare
     return replace(with_bounded(prepared, document), volumes_of=project, kept_volumes=kept)
 
 
-def _word(wanted: str) -> str:
+def checked_project(word: str | None) -> str:
+    """The project that `--use-volumes-of` names, empty where it is not given.
+
+    Raises:
+        UsageError: It cannot be one.
+    """
     try:
-        return project_word(wanted) if wanted else ""
+        return "" if word is None else project_word(word)
     except ValueError as error:
-        raise UsageError(f"--use-volumes-of: {error}", hint="`docker compose ls --all` lists them") from None
+        hint = "`docker volume ls --format '{{.Name}}'` shows them: `<project>_<volume>`"
+        raise UsageError(f"--use-volumes-of: {error}", hint=hint) from None
 
 
 def _check_there(context: Context, record: EnvironmentRecord, project: str) -> None:
