@@ -23,7 +23,11 @@ include: [more.yml]
 services:
   web:
     image: "busybox:${{TAG:-1.35}}"
-    environment: {{WORD: "${{WORD:-none}}", DB_PASSWORD: "${{DB_PASSWORD:-}}", SAID: "it-${{DB_PASSWORD:-}}"}}
+    environment:
+      WORD: "${{WORD:-none}}"
+      DB_PASSWORD: "${{DB_PASSWORD:-}}"
+      SAID: "it-${{DB_PASSWORD:-}}"
+      AT: "${{DB_URL:-}}"
     {SLEEPER}
 """
 MORE = f"""
@@ -51,7 +55,7 @@ def furnish(checkout: Path) -> Path:
     (checkout / "docker-compose.yml").write_text(FILE)
     (checkout / "more.yml").write_text(MORE)
     (checkout / "more.env").write_text("MORE=1\nMORE_TOKEN=t\n")
-    (checkout / ".env").write_text("WORD=hello\nDB_PASSWORD=weak\n")
+    (checkout / ".env").write_text("WORD=hello\nDB_PASSWORD=weak\nDB_URL=db://me:weak@h/x\n")
     return checkout / "stacks" / "shop.lock.yaml"
 
 
@@ -76,7 +80,7 @@ def test_a_lock_has_digests_and_hashes_and_a_second_one_is_the_same_bytes(cli: C
         "more.yml",
         "stacks/shop.yaml",
     }
-    assert set(found["variables"]) == {"WORD"}
+    assert set(found["variables"]) == {"WORD", "DB_URL"}
     assert found["secrets"] == ["DB_PASSWORD"]
     assert text.startswith(b"# The lock of shop.yaml")
 
@@ -202,7 +206,7 @@ def test_each_stale_thing_is_named_and_up_goes_on_with_what_is_pinned(cli: Cli, 
 
     cli("lock", "shop").ok()
     text = shop.read_text()
-    (cli.checkout / ".env").write_text("WORD=other\nDB_PASSWORD=weak\n")
+    (cli.checkout / ".env").write_text("WORD=other\nDB_PASSWORD=weak\nDB_URL=db://me:weak@h/x\n")
     assert stale(cli("lock", "shop", "--check", "--json")) == {"variable WORD"}
     cli("lock", "shop", "--check", WORD="hello").ok()  # Compose has it so: the shell before `.env`
     (cli.checkout / "more.env").write_text("MORE=2\n")
@@ -240,7 +244,7 @@ def test_limits_make_another_document_and_a_lock_of_it_is_stale(cli: Cli, shop: 
 def test_a_secret_is_in_a_lock_by_its_name_alone(cli: Cli, shop: Path) -> None:
     cli("lock", "shop").ok()
     text = shop.read_bytes()
-    (cli.checkout / ".env").write_text("WORD=hello\nDB_PASSWORD=another\n")
+    (cli.checkout / ".env").write_text("WORD=hello\nDB_PASSWORD=another\nDB_URL=db://me:another@h/x\n")
     (cli.checkout / "more.env").write_text("MORE=1\nMORE_TOKEN=another\n")
     assert "another" in cli("render", "shop").ok().out
     cli("lock", "shop", "--check").ok()
@@ -256,7 +260,7 @@ def test_two_machines_with_one_lock_run_the_same_bytes(cli: Cli, shop: Path, tmp
     try:
         other("lock", "shop", "--check").ok()
         (other.checkout / ".env").rename(other.checkout / "unread")
-        other("lock", "shop", "--check", WORD="hello", DB_PASSWORD="another one").ok()
+        other("lock", "shop", "--check", WORD="hello", DB_PASSWORD="another one", DB_URL="db://y:z@h/x").ok()
         assert "variable WORD" in stale(other("lock", "shop", "--check", "--json"))
         (other.checkout / "unread").rename(other.checkout / ".env")
         assert other("render", "shop").ok().out == cli("render", "shop").ok().out

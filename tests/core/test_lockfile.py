@@ -184,6 +184,7 @@ def test_the_hash_of_a_document_tells_nothing_of_its_secrets() -> None:
 def test_a_short_secret_hides_only_where_it_stands_alone() -> None:
     assert masked({"a": "x", "b": "box"}, ["x"]) == {"a": "***", "b": "box"}
     assert masked("prefix-long-suffix", ["long"]) == "prefix-***-suffix"
+    assert masked("https://token@h/ git@h:x", []) == "https://***@h/ git@h:x"
     assert masked({"x": "amqp://me:pw@h/1 http://h:80/"}, []) == {"x": "amqp://***@h/1 http://h:80/"}
     assert masked(["a", None, 3, True], [""]) == ["a", None, 3, True]
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackctl.cli.choosing import prepared_stack
-from stackctl.cli.command import command, instance_option, name_argument
+from stackctl.cli.choosing import Chosen, prepared_choice
+from stackctl.cli.command import command, instance_option, name_or_folder
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
 
 
 @command("eject")
-@name_argument
+@name_or_folder
 @instance_option
 @click.option(
     "--to", "target", type=click.Path(path_type=Path), metavar="DIR", help="Write it there (NAME-ejected)."
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
     "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable (sidecar.name too)."
 )
 def eject_command(
-    session: Session, name: str, instance: str, target: Path | None, given: Sequence[str]
+    session: Session, name: str | None, instance: str, target: Path | None, given: Sequence[str]
 ) -> None:
     """Write a folder that runs a stack by plain Compose, without stackctl, its limits still in force.
 
     It uses the data, ports and project name of the environment, which must be down. NOTES.md in it says where
-    the data lies, how to start it, and what is lost without stackctl.
+    the data lies, how to start it, and what is lost without stackctl. Without NAME, the compose file of this
+    folder.
     """
     from stackctl.ops.ejecting import eject
 
-    prepared = prepared_stack(session, name, instance, given)
+    prepared = prepared_choice(session, Chosen(name, instance=instance), given)
     folder = (target or Path(f"{prepared.stack.name}-ejected")).absolute()
-    done = eject(session.context, prepared, folder, command=session.command("eject", name))
+    done = eject(session.context, prepared, folder, command=session.command("eject", prepared.stack.name))
     session.output.result(
         {
             "folder": str(done.folder),

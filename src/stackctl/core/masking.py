@@ -14,7 +14,7 @@ from stackctl.core.labels import PREFIX
 
 MASK = "***"
 _SECRET = re.compile(r"PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|PRIVATE|AUTH|SALT|DSN|COOKIE", re.IGNORECASE)
-_USERINFO = re.compile(r"://[^/\s:@]*:[^/\s@]*@")
+_USERINFO = re.compile(r"://[^/\s@]+@")
 _ASSIGNED = re.compile(r"^(\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*[=:])(.*)$", re.MULTILINE)
 _SHORTEST = 4
 """Characters that a text must have to be looked for within others; a shorter one only counts as a whole."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stackctl.core.composefiles import PLACE, ComposeSources
 from stackctl.core.documents import dump
 from stackctl.core.lockfile import Inputs, hashed
-from stackctl.core.masking import is_secret, masked_env_file
+from stackctl.core.masking import is_secret, masked, masked_env_file
 from stackctl.core.mentions import files_in, variables_in
 from stackctl.ops.finding import read_text
 
@@ -48,7 +48,7 @@ def _of_templates(prepared: Prepared, configuration: Configuration) -> Inputs:
         given=prepared.given,
         configured=configuration.variables,
     )
-    variables = {name: hashed(dump(value)) for name, value in plain.items()}
+    variables = {name: hashed(dump(masked(value, ()))) for name, value in plain.items()}
     return Inputs(
         files={**_own_file(prepared), **_template_files(prepared)}, variables=variables, secrets=secrets
     )
@@ -84,6 +84,7 @@ def _of_compose(prepared: Prepared, configuration: Configuration, compose: Reade
     values = _values(sorted(names | given), asked, compose)
     rest = _of_templates(prepared, configuration) if prepared.stack.sidecars else Inputs()
     base = prepared.found.base
+    hidden = frozenset(text for name, text in values.items() if is_secret(name))
     return Inputs(
         files={
             **_own_file(prepared),
@@ -93,10 +94,10 @@ def _of_compose(prepared: Prepared, configuration: Configuration, compose: Reade
         },
         variables={
             **rest.variables,
-            **{name: hashed(text) for name, text in values.items() if not is_secret(name)},
+            **{name: hashed(masked(text, hidden)) for name, text in values.items() if not is_secret(name)},
         },
         secrets=tuple(sorted({*rest.secrets, *(name for name in values if is_secret(name))})),
-        hidden=frozenset(text for name, text in values.items() if is_secret(name)),
+        hidden=hidden,
     )
 
 
