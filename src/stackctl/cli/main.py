@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "env": ("addresses", "Print an environment's variables for a shell, dotenv or JSON."),
     "render": ("documents", "Print the bounded compose document."),
     "bound": ("bounding", "Print a compose file as it would run, bounded."),
-    "lock": ("locking", "Write down the digests of a stack's images, so that all run the same."),
+    "lock": ("locking", "Write down the digests of a stack's images."),
     "eject": ("ejecting", "Write a folder that runs a stack without stackctl."),
     "diff": ("documents", "Show what `up` would change in what runs."),
     "lint": ("linting", "Check a stack or compose file against the policy."),
