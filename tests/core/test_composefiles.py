@@ -87,3 +87,23 @@ def test_what_compose_prints_of_ssh_keys_is_written_as_it_reads_them() -> None:
     build = {"context": "/repo", "ssh": ["default", "key: /repo/id"]}
     found = settled({"services": {"web": {"build": build, "extends": {"service": "x"}}}})
     assert found["services"]["web"] == {"build": {"context": ROOT, "ssh": ["default", "key=/repo/id"]}}
+
+
+def test_paths_of_the_host_are_taken_as_their_links_lead_and_no_other_text() -> None:
+    def led(path: str) -> str:
+        return path.replace("/repo/link", "/etc")
+
+    service = {
+        "environment": {"PATH": "/repo/link"},
+        "volumes": [{"type": "bind", "source": "/repo/link/x", "target": "/repo/link"}],
+        "build": {"context": "/repo/link", "additional_contexts": {"a": "/repo/link"}},
+    }
+    document, changes = settle(
+        {"services": {"a.b": service}, "secrets": {"key": {"file": "/repo/link"}}}, root="/repo", real=led
+    )
+    found = document["services"]["a.b"]
+    assert found["environment"] == {"PATH": f"{ROOT}/link"}
+    assert found["volumes"] == [{"type": "bind", "source": "/etc/x", "target": f"{ROOT}/link"}]
+    assert found["build"] == {"context": "/etc", "additional_contexts": {"a": "/etc"}}
+    assert document["secrets"]["key"]["file"] == "/etc"
+    assert {change.what for change in changes} == {"taken as /etc", "taken as /etc/x"}

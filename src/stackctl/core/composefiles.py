@@ -6,6 +6,7 @@ Compose. What it wrote into them that belongs to one project or one folder becom
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +51,11 @@ Reader = Callable[[ComposeSources, str], Mapping[str, Any]]
 
 
 def settle(
-    document: Mapping[str, Any], *, root: str, named: Callable[[str], bool] = lambda _: False
+    document: Mapping[str, Any],
+    *,
+    root: str,
+    named: Callable[[str], bool] = lambda _: False,
+    real: Callable[[str], str] = str,
 ) -> tuple[dict[str, Any], tuple[Change, ...]]:
     """The document with the project's name and the own folder as holes, and without fixed container names.
 
@@ -58,6 +63,7 @@ def settle(
         document: As `docker compose config` prints it for the project `PLACE`.
         root: Absolute path of the folder that counts as the stack's own.
         named: Whether a service may keep its `container_name`.
+        real: Takes the path of a mount, a build, a secret or a config; returns where its links lead.
 
     Returns:
         The document, and what was changed in it beyond that.
@@ -71,6 +77,7 @@ def settle(
     for name, service in settled["services"].items():
         if isinstance(service, dict):
             settled["services"][name] = _service(name, service, named(name), changes)
+    settled = _followed(settled, "", real, changes)
     return _moved(settled, root.rstrip("/")), tuple(changes)
 
 
@@ -117,6 +124,30 @@ def _aliased(network: Any, alias: str) -> dict[str, Any]:
     section = dict(network or {})
     aliases = list(section.get("aliases") or [])
     return {**section, "aliases": aliases if alias in aliases else [*aliases, alias]}
+
+
+_HOST_PATHS = re.compile(
+    r"services\..+\.(?:volumes\[\d+\]\.source|build\.context|build\.additional_contexts\..+)"
+    r"|(?:secrets|configs)\..+\.file|volumes\..+\.driver_opts\.device"
+)
+"""Where a document names files and folders of the host."""
+
+
+def _followed(node: Any, path: str, real: Callable[[str], str], changes: list[Change]) -> Any:
+    """The document with every path of the host as its links lead, so that policy judges that."""
+    if isinstance(node, dict):
+        return {
+            key: _followed(value, f"{path}.{key}".lstrip("."), real, changes) for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return [_followed(value, f"{path}[{place}]", real, changes) for place, value in enumerate(node)]
+    if not isinstance(node, str) or not node.startswith("/") or not _HOST_PATHS.fullmatch(path):
+        return node
+    led = real(node)
+    if led != node:
+        reason = "it is a link, and policy judges where it leads"
+        changes.append(Change(path=path, what=f"taken as {led}", reason=reason))
+    return led
 
 
 def _moved(node: Any, root: str) -> Any:

@@ -26,6 +26,7 @@ _DOING = "`docker compose config`"
 _SSH_KEYS = "MarshalJSON for type types.SSHKey"
 _NO_MEMORY = re.compile(r"^fatal error:.*(?:out of memory|cannot allocate)", re.MULTILINE)
 _WARNING = re.compile(r'time="')
+_REMOTE = re.compile(r"^(?!\s*(?:#|image:)).*(?:(?:https?|ssh|git|oci)://|\bgit@|github\.com[/:])")
 _LONGEST = 500
 
 
@@ -102,12 +103,26 @@ def _succeeded(ended: process.Completed, files: Sequence[Path]) -> process.Compl
             f"Compose needs more than {MEMORY >> 30} GiB of memory for {_names(files)}",
             hint="aliases that grow without end, or a file that never ends, would take any amount",
         )
+    if "remote resource is disabled" in ended.stderr:
+        raise EngineRefused(
+            f"{_where_remote(files)} includes or extends what is fetched from elsewhere, and nothing is",
+            hint="keep a copy of it beside the file, and name that",
+        )
     error = explain(ended.stderr, doing=_DOING)
     if type(error) is EngineRefused and error.message.startswith(_DOING):
         lines = [line.strip() for line in ended.stderr.splitlines() if not _WARNING.match(line)]
         said = " ".join(line for line in lines if line).rstrip(".")[:_LONGEST]
         raise EngineRefused(f"{_DOING} failed on {_names(files)}: {said or 'it said nothing'}")
     raise error
+
+
+def _where_remote(files: Sequence[Path]) -> str:
+    """The file and line that names something on the network; the files where none of them does itself."""
+    for file in (one for one in files if str(one) != "-"):
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+            if _REMOTE.search(line):
+                return f"{file}:{number}"
+    return _names(files)
 
 
 def _names(files: Sequence[Path]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,16 @@ def read_document(
 def settled(raw: Mapping[str, Any], found: Found, stack: Stack) -> tuple[dict[str, Any], tuple[Change, ...]]:
     """What Compose made of a stack's files as a document of ours, before policy; profiles stay named."""
     root = str(found.base.resolve())
-    return settle(raw, root=root, named=lambda name: CONTAINER_NAME in stack.allow.get(name, ()))
+
+    def led(path: str) -> str:
+        """Where the links of a path below the root lead, if that is out of the root; else the path itself."""
+        if not path.startswith(f"{root}/"):
+            return path
+        real = os.path.realpath(path.replace("$$", "$"))
+        inside = real == root or real.startswith(f"{root}/")
+        return path if inside else real.replace("$", "$$")
+
+    return settle(raw, root=root, named=lambda name: CONTAINER_NAME in stack.allow.get(name, ()), real=led)
 
 
 def sources_of(found: Found, stack: Stack, given: Mapping[str, str]) -> ComposeSources:
