@@ -61,7 +61,7 @@ def test_lint_lists_every_problem_with_its_word_and_line_and_needs_no_engine(cli
     assert refused.code == 3
     problems = json.loads(refused.out)["error"]["problems"]
     assert {(one["path"], one["allow"], one["source"], one["line"]) for one in problems} == {
-        ("services.agent.userns_mode", "host-userns", str(asking / "docker-compose.yml"), 0),
+        ("services.agent.userns_mode", "host-userns", "more.yml", 5),
         ("services.debugger.userns_mode", "host-userns", "docker-compose.yml", 10),
         ("services.web.pid", "host-pid", "docker-compose.yml", 6),
         ("services.web.volumes[1]", "docker-socket", "docker-compose.yml", 9),
@@ -231,6 +231,22 @@ def test_in_a_folder_with_a_compose_file_the_name_may_be_left_out(cli: Cli) -> N
     cli("down").ok()
     assert cli.containers() == ()
     cli("down").ok()
+
+
+def test_a_folder_means_the_stack_of_its_compose_file_too(cli: Cli) -> None:
+    (cli.checkout / "compose.yaml").write_text(TWO)
+    cli("new", "named", "--from", "compose.yaml").ok()
+    project = cli("up", "named", "--json").ok().data["project"]
+    assert project.startswith("named-")
+    assert cli("exec", "db", "redis-cli", "ping").ok().out == "PONG\n"
+    cli("new", "twin", "--from", "compose.yaml").ok()
+    cli("up", "twin").ok()
+    several = cli("logs")
+    assert several.code == 2
+    assert "`named`, `twin`" in several.err
+    cli("down", "twin").ok()
+    cli("purge", "twin", "--yes").ok()
+    assert cli("down", "--json").ok().data[0]["project"] == project
 
 
 def test_what_is_called_like_a_service_comes_before_the_service(cli: Cli) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stackctl.core.documents import load
 from stackctl.core.errors import Problem
-from stackctl.core.locations import located
+from stackctl.core.locations import included, located
 
 FIRST = load(
     "services:\n  web:\n    image: a\n    volumes:\n      - a:/a\n      - b:/b\n    privileged: true\n",
@@ -33,3 +33,9 @@ def test_what_no_named_file_has_keeps_what_it_had() -> None:
     assert place("services.other.privileged") == ("given", 0)
     assert place("") == ("given", 0)
     assert place("networks") == ("given", 0)
+
+
+def test_what_is_included_by_a_plain_path_is_named() -> None:
+    entries = ["a.yml", {"path": "b.yml"}, {"path": ["c.yml", 7]}, "${HERE}/d.yml", {"env_file": "x"}, None]
+    assert included({"include": entries}) == ("a.yml", "b.yml", "c.yml")
+    assert included({"include": "a.yml"}) == included(None) == included([]) == ()

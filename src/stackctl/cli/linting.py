@@ -108,13 +108,17 @@ def _write_for_files(
 ) -> int:
     """Into the stack file that these compose files have, else into a new one."""
     from stackctl.ops.composing import sources_from_files
-    from stackctl.ops.linting import stack_of_files
+    from stackctl.ops.linting import stacks_of_files
     from stackctl.ops.writing_stacks import NewComposeStack, new_compose_stack
 
     for problem in problems:
         session.output.note(f"  {problem}")
-    there = stack_of_files(files, session.places)
-    if there is not None:
+    there = stacks_of_files(files, session.places)
+    if len(there) > 1:
+        names = ", ".join(f"`{name}`" for name in there)
+        hint = "name one: `stackctl lint NAME --write-allow`"
+        raise UsageError(f"{names} are stacks of these compose files", hint=hint)
+    if there:
         code = _write_named(session, there[0], given)
         _tell_inactive(session, there[0], problems)
         return code

@@ -138,7 +138,7 @@ class Session:
         from stackctl.ops.naming import environment, environment_of_folder
 
         if name is None:
-            return environment_of_folder(Path.cwd(), instance, self.store)
+            return environment_of_folder(self.places, instance, self.store)
         return environment(name, instance, self.places, self.store)
 
     def aimed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.paths import above
 
@@ -13,11 +13,21 @@ if TYPE_CHECKING:
     from stackctl.core.errors import Problem
 
 
+def included(document: Any) -> tuple[str, ...]:
+    """Paths that a compose file includes, as written; those with variables are left out."""
+    entries = document.get("include") if isinstance(document, dict) else None
+    paths: list[Any] = []
+    for entry in entries if isinstance(entries, list) else ():
+        path = entry.get("path") if isinstance(entry, dict) else entry
+        paths += path if isinstance(path, list) else [path]
+    return tuple(path for path in paths if isinstance(path, str) and "$" not in path)
+
+
 def located(problem: Problem, files: Sequence[Loaded]) -> Problem:
     """The problem with the file and line of its path, else of what is nearest around it.
 
     An item of a list that several files add to stands at its list. Without a place in any file (what an
-    `include` or `extends` brought in), it keeps what it has.
+    `extends` or a variable brought in), it keeps what it has.
 
     Args:
         files: As Compose got them, later ones over earlier ones.

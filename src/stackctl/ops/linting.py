@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackctl.core.documents import load
 from stackctl.core.edits import with_words as text_with_words
-from stackctl.core.errors import PolicyError, StackctlError, UsageError
-from stackctl.core.locations import located
+from stackctl.core.errors import PolicyError, StackctlError
+from stackctl.core.locations import included, located
 from stackctl.ops.bounding import look_at, with_words
 from stackctl.ops.finding import Places, read_text, stack_files
 from stackctl.ops.preparing import prepare_sources
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from stackctl.core.stack import Configuration, MachinePolicy
     from stackctl.ops.preparing import Request, Sources
 
+MOST_FILES = 100
+"""Files that lines are looked for in; Compose itself has read them all."""
 Words = Mapping[str, tuple[str, ...]]
 """Service -> words of `allow:`."""
 
@@ -63,8 +65,24 @@ def lint_files(
 
 
 def _located(problems: Sequence[Problem], sources: Sources) -> tuple[Problem, ...]:
-    files = [one for name in sources.stack.compose if problems and (one := _loaded(Path(name)))]
+    files = _with_included(map(Path, sources.stack.compose)) if problems else ()
     return tuple(_with_word(located(problem, files)) for problem in problems)
+
+
+def _with_included(paths: Iterable[Path]) -> tuple[Loaded, ...]:
+    """The files with their lines, and those that they include by a plain path, each once."""
+    found: dict[Path, Loaded | None] = {}
+
+    def visit(path: Path) -> None:
+        if path in found or len(found) == MOST_FILES:
+            return
+        loaded = found[path] = _loaded(path)
+        for name in included(loaded.data) if loaded else ():
+            visit((path.parent / name).resolve())
+
+    for path in paths:
+        visit(path.resolve())
+    return tuple(one for one in found.values() if one is not None)
 
 
 def _loaded(path: Path) -> Loaded | None:
@@ -148,24 +166,14 @@ def write_edited(path: Path, text: str) -> None:
     write_atomic(real, text.encode(), real.stat().st_mode & 0o777)
 
 
-def stack_of_files(files: Sequence[Path], places: Places) -> tuple[str, Path] | None:
-    """Name and file of the stack of this checkout that has exactly these compose files; None for none.
-
-    Raises:
-        UsageError: Several have.
-    """
+def stacks_of_files(files: Sequence[Path], places: Places) -> tuple[str, ...]:
+    """Names of the stacks of this checkout that have exactly these compose files."""
     wanted = [str(file.resolve()) for file in files]
-    found = [
-        (name, path)
+    return tuple(
+        name
         for name, path in stack_files(places).items()
         if any(path.is_relative_to(base) for base in places.checkout) and _compose_of(path) == wanted
-    ]
-    if len(found) > 1:
-        names = ", ".join(f"`{name}`" for name, _ in found)
-        raise UsageError(
-            f"{names} are stacks of these compose files", hint="name one: `stackctl lint NAME --write-allow`"
-        )
-    return found[0] if found else None
+    )
 
 
 def _compose_of(path: Path) -> list[str]:

@@ -45,16 +45,18 @@ def environment(word: str, instance: str, places: Places, store: Store) -> Envir
     raise _unknown(word, instance, places, records)
 
 
-def environment_of_folder(folder: Path, instance: str, store: Store) -> EnvironmentRecord:
-    """The environment of the compose files that Compose would read in a folder.
+def environment_of_folder(places: Places, instance: str, store: Store) -> EnvironmentRecord:
+    """The environment of the compose files that Compose would read in the working directory.
+
+    Where there is none, that of the one stack that has these files.
 
     Raises:
-        UnknownName: There is no compose file, or it is not up.
+        UnknownName: There is no compose file, it is not up, or several stacks have it.
         StateError: Its record cannot be read.
     """
     from stackctl.ops.composing import default_files, sources_from_files
 
-    files = default_files(folder)
+    files = default_files(places.checkout[0])
     if not files:
         raise UnknownName(
             "no name was given, and there is no compose file in this folder",
@@ -65,11 +67,26 @@ def environment_of_folder(folder: Path, instance: str, store: Store) -> Environm
     found = sources_from_files(files).found
     record = store.read(project_name(found.name, found.root, instance))
     if record is None:
+        record = _of_stack(files, instance, places, store)
+    if record is None:
         named = f"`{found.name}`" + (f" (instance `{instance}`)" if instance else "")
         raise UnknownName(
             f"the compose file of this folder is not up as {named}", hint="start it with `stackctl up`"
         )
     return record
+
+
+def _of_stack(files: Sequence[Path], instance: str, places: Places, store: Store) -> EnvironmentRecord | None:
+    """The environment of a stack that has exactly these compose files; None where there is none."""
+    from stackctl.ops.linting import stacks_of_files
+
+    records = [record for record in store.records() if record.task is None]
+    names = stacks_of_files(files, places)
+    found = [one for name in names if (one := _in_this_checkout(name, instance, places, records))]
+    if len(found) > 1:
+        listed = ", ".join(f"`{record.stack}`" for record in found)
+        raise UnknownName(f"several stacks have this folder's compose file: {listed}", hint="name one")
+    return found[0] if found else None
 
 
 def aimed(
@@ -91,12 +108,11 @@ def aimed(
     Raises:
         UnknownName, StateError: As `environment` and `environment_of_folder`.
     """
-    folder = places.checkout[0]
     if not words:
-        return environment_of_folder(folder, instance, store), ()
+        return environment_of_folder(places, instance, store), ()
     if not _is_name(words[0], instance, places, store):
         try:
-            here = environment_of_folder(folder, instance, store)
+            here = environment_of_folder(places, instance, store)
         except UnknownName:
             here = None
         if here is not None and belongs(here, words[0]):
