@@ -277,6 +277,7 @@ def test_two_machines_with_one_lock_run_the_same_bytes(cli: Cli, shop: Path, tmp
 def test_compose_files_without_a_stack_file_have_a_lock_beside_them(
     cli: Cli, shop: Path, tmp_path: Path
 ) -> None:
+    shutil.rmtree(shop.parent)
     path = cli.checkout / "docker-compose.lock.yaml"
     done = cli("lock").ok()
     assert "wrote docker-compose.lock.yaml" in done.out
