@@ -235,18 +235,24 @@ def test_in_a_folder_with_a_compose_file_the_name_may_be_left_out(cli: Cli) -> N
 
 def test_a_folder_means_the_stack_of_its_compose_file_too(cli: Cli) -> None:
     (cli.checkout / "compose.yaml").write_text(TWO)
+    alone = cli("up", "--json").ok().data["project"]
+    cli("down").ok()
     cli("new", "named", "--from", "compose.yaml").ok()
-    project = cli("up", "named", "--json").ok().data["project"]
+    up = cli("up", "-v").ok()
+    assert "`named` is the stack of this folder's compose file" in up.err
+    project = cli("status", "--json").ok().data[0]["project"]
     assert project.startswith("named-")
+    cli("diff").ok()
     assert cli("exec", "db", "redis-cli", "ping").ok().out == "PONG\n"
     cli("new", "twin", "--from", "compose.yaml").ok()
     cli("up", "twin").ok()
     several = cli("logs")
     assert several.code == 2
-    assert "`named`, `twin`" in several.err
+    assert f"several environments: `{project}`, `twin-" in several.err
     cli("down", "twin").ok()
-    cli("purge", "twin", "--yes").ok()
     assert cli("down", "--json").ok().data[0]["project"] == project
+    assert cli("up", "-f", "compose.yaml", "--json").ok().data["project"] == alone
+    assert cli("why", "--json").ok().data["project"] == alone
 
 
 def test_what_is_called_like_a_service_comes_before_the_service(cli: Cli) -> None:

@@ -38,6 +38,9 @@ def prepared_choice(
 ) -> Prepared:
     """The stack or the compose files that the command line means, rendered and bounded.
 
+    Without either it is this folder's compose file: the stack that has exactly it, where there is one, since
+    limits and `allow:` were written there for it.
+
     Raises:
         UsageError: Both a name and files were given.
         UsageError, PolicyError: As `prepare`.
@@ -53,6 +56,10 @@ def prepared_choice(
     from stackctl.ops.composing import files_here, sources_from_files
 
     files = chosen.files or files_here(Path.cwd())
+    stack = None if chosen.files or chosen.profiles else _only_stack(session, files)
+    if stack is not None:
+        session.output.note(f"`{stack}` is the stack of this folder's compose file (-f takes it as it is)")
+        return prepared_stack(session, stack, chosen.instance, given, limits, lifetime, meanwhile)
     sources = sources_from_files(files, chosen.profiles)
     request = Request(
         name=sources.found.name,
@@ -61,6 +68,14 @@ def prepared_choice(
         limits=limit_layer(limits, lifetime),
     )
     return _prepared_files(session, sources, request, meanwhile)
+
+
+def _only_stack(session: Session, files: Sequence[Path]) -> str | None:
+    """The one stack of this checkout that has exactly these compose files."""
+    from stackctl.ops.linting import stacks_of_files
+
+    names = stacks_of_files(files, session.places)
+    return names[0] if len(names) == 1 else None
 
 
 def _prepared_files(

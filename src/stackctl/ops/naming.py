@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UnknownName
 from stackctl.core.names import check_name, nearest, project_name, task_project, unique_match
+from stackctl.core.records import LIVE
 from stackctl.ops.finding import Places, find_stack, stack_files
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ def environment(word: str, instance: str, places: Places, store: Store) -> Envir
 def environment_of_folder(places: Places, instance: str, store: Store) -> EnvironmentRecord:
     """The environment of the compose files that Compose would read in the working directory.
 
-    Where there is none, that of the one stack that has these files.
+    It may be that of a stack that has exactly these files; one that is up comes before one that is not.
 
     Raises:
-        UnknownName: There is no compose file, it is not up, or several stacks have it.
-        StateError: Its record cannot be read.
+        UnknownName: There is no compose file, it is not up, or it is up in several ways.
+        StateError: A record cannot be read.
     """
     from stackctl.ops.composing import default_files, sources_from_files
 
@@ -65,28 +66,31 @@ def environment_of_folder(places: Places, instance: str, store: Store) -> Enviro
     if instance:
         check_name(instance, "instance")
     found = sources_from_files(files).found
-    record = store.read(project_name(found.name, found.root, instance))
-    if record is None:
-        record = _of_stack(files, instance, places, store)
-    if record is None:
+    own = store.read(project_name(found.name, found.root, instance))
+    every = {one.project: one for one in (own, *_of_stacks(files, instance, places, store)) if one}
+    chosen = [one for one in every.values() if one.phase in LIVE] or list(every.values())
+    if len(chosen) > 1:
+        listed = ", ".join(f"`{record.project}`" for record in chosen)
+        raise UnknownName(f"this folder's compose file has several environments: {listed}", hint="name one")
+    if not chosen:
         named = f"`{found.name}`" + (f" (instance `{instance}`)" if instance else "")
         raise UnknownName(
             f"the compose file of this folder is not up as {named}", hint="start it with `stackctl up`"
         )
-    return record
+    return chosen[0]
 
 
-def _of_stack(files: Sequence[Path], instance: str, places: Places, store: Store) -> EnvironmentRecord | None:
-    """The environment of a stack that has exactly these compose files; None where there is none."""
+def _of_stacks(
+    files: Sequence[Path], instance: str, places: Places, store: Store
+) -> Iterator[EnvironmentRecord]:
+    """The environments of the stacks that have exactly these compose files."""
     from stackctl.ops.linting import stacks_of_files
 
     records = [record for record in store.records() if record.task is None]
-    names = stacks_of_files(files, places)
-    found = [one for name in names if (one := _in_this_checkout(name, instance, places, records))]
-    if len(found) > 1:
-        listed = ", ".join(f"`{record.stack}`" for record in found)
-        raise UnknownName(f"several stacks have this folder's compose file: {listed}", hint="name one")
-    return found[0] if found else None
+    for name in stacks_of_files(files, places):
+        record = _in_this_checkout(name, instance, places, records)
+        if record is not None:
+            yield record
 
 
 def aimed(
