@@ -84,7 +84,7 @@ def test_what_a_stack_without_a_file_is_called(said: str, folder: str, expected:
 
 
 def test_what_compose_prints_of_ssh_keys_is_written_as_it_reads_them() -> None:
-    build = {"context": "/repo", "ssh": ["default", "key: /repo/id"]}
+    build = {"context": "/repo", "ssh": ["key: /repo/id", "default"]}
     found = settled({"services": {"web": {"build": build, "extends": {"service": "x"}}}})
     assert found["services"]["web"] == {"build": {"context": ROOT, "ssh": ["default", "key=/repo/id"]}}
 

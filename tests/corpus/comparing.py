@@ -21,9 +21,13 @@ def differences(wanted: Any, found: Any, path: str = "") -> Iterator[tuple[str, 
 
 
 def without_empty(node: Any) -> Any:
-    """The same without keys that hold nothing: Compose's YAML leaves out what its JSON has as null."""
+    """The same without keys that hold nothing: Compose's YAML leaves out what its JSON has as null.
+
+    It prints the ssh keys of a build in any order.
+    """
     if isinstance(node, dict):
         kept = {key: without_empty(value) for key, value in node.items()}
+        kept |= {"ssh": sorted(kept["ssh"])} if isinstance(kept.get("ssh"), list) else {}
         return {key: value for key, value in kept.items() if value not in (None, {}, [])}
     return [without_empty(one) for one in node] if isinstance(node, list) else node
 

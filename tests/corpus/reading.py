@@ -84,8 +84,8 @@ def repaired(file: Path, scratch: Path) -> Read:
 
 def _make(path: Path, scratch: Path) -> bool:
     path = Path(os.path.normpath(path))
-    if not path.is_relative_to(scratch) or path.exists():
+    if not path.is_relative_to(scratch):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
+    path.touch()  # another file of the checkout may have asked for it at the same time
     return True

@@ -95,7 +95,7 @@ def _service(
     fixed = service.get("container_name")
     build = service.get("build")
     if isinstance(build, dict) and isinstance(build.get("ssh"), list):
-        service = {**service, "build": {**build, "ssh": [_ssh_key(one) for one in build["ssh"]]}}
+        service = {**service, "build": {**build, "ssh": sorted(map(_ssh_key, build["ssh"]))}}
     kept = {key: value for key, value in service.items() if key != "extends"}  # Compose did, and may leave it
     if not fixed or may_be_named or PLACE in str(fixed):
         return kept
@@ -114,10 +114,10 @@ def _service(
     return kept
 
 
-def _ssh_key(text: Any) -> Any:
-    """A key as Compose reads it: what it prints (`id: path`) it would take for a name."""
+def _ssh_key(text: Any) -> str:
+    """A key as Compose reads it: what it prints (`id: path`, in any order) it would take for a name."""
     name, sign, path = str(text).partition(": ")
-    return f"{name}={path}" if sign else text
+    return f"{name}={path}" if sign else name
 
 
 def _aliased(network: Any, alias: str) -> dict[str, Any]:
