@@ -56,7 +56,7 @@ def judge(candidate: Candidate, scratch: Path) -> Verdict:
     sources = sources_from_files([file])
     try:
         with _overheard() as heard:
-            look = look_at(sources, _reader(read), Configuration(), MachinePolicy())
+            look = look_at(sources, reader(read), Configuration(), MachinePolicy())
     except StackctlError as error:
         _judge_refusal(verdict, read, error, heard[-1] if heard else "")
         return verdict
@@ -67,7 +67,7 @@ def judge(candidate: Candidate, scratch: Path) -> Verdict:
     return verdict
 
 
-def _reader(read: Read) -> Any:
+def reader(read: Read) -> Any:
     def reader(sources: Any, project: str) -> Mapping[str, Any]:
         return compose.config(
             [Path(one) for one in sources.files],
@@ -161,10 +161,10 @@ def _read_again(look: Look, sources: Sources) -> Read:
     file = Path(sources.stack.compose[0])
     bounded = file.parent / f".bounded-{file.name}"
     bounded.write_text(look.text)
-    return config([bounded], file.parent, _values(look, str(sources.found.base)), bare=True)
+    return config([bounded], file.parent, values(look, str(sources.found.base)), bare=True)
 
 
-def _values(look: Look, root: str) -> dict[str, str]:
+def values(look: Look, root: str) -> dict[str, str]:
     """A value for every hole that has to be filled."""
     values = dict(PLACED)
     for name, default in find_holes(look.bounded.document).items():
