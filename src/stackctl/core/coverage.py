@@ -51,6 +51,7 @@ def _problem(service: str, volume: str, image: Image | None) -> Problem:
     reference = image.reference if image else ""
     return Problem(
         path=f"services.{service}.volumes",
+        service=service,
         message=f"{reference} keeps data in {volume}, which no mount covers: it would be lost on `down`",
         hint=f"mount a data folder at {volume}, or a tmpfs when it may be lost",
     )

@@ -31,7 +31,7 @@ def preflight(context: Context, scene: Scene, prepared: Prepared, *, pull: bool)
         LimitsUnenforced: The engine cannot enforce a limit at all.
         EngineRefused: Compose would replace a container that is not this environment's.
         ImageMissing: An image cannot be had.
-        PolicyError: An image keeps data where no mount covers it.
+        PolicyError: An image keeps data where no mount covers it, in a template of ours.
     """
     check_controllers(scene.facts)
     suggest = f"`stackctl limits {prepared.stack.name} --suggest` proposes limits from what they used"
@@ -42,8 +42,10 @@ def preflight(context: Context, scene: Scene, prepared: Prepared, *, pull: bool)
     check_in_the_way(context, scene, prepared.bounded.services)
     images = fetch_images(context, prepared.bounded.document, pull=pull)
     problems = uncovered(prepared.bounded.document, images)
-    if problems:
+    if problems and not prepared.stack.compose:
         raise PolicyError(f"{prepared.found.source}: data would be lost on `down`", problems=problems)
+    for one in problems:  # to Compose it is nothing wrong, and a cache or a migration has nothing to keep
+        context.progress.warn(f"`{one.service}`: {one.message}")
 
 
 def check_in_the_way(context: Context, scene: Scene, services: Mapping[str, ServiceRecord]) -> None:

@@ -1,0 +1,1 @@
+CREATE TABLE votes (voter text PRIMARY KEY, choice text NOT NULL);
