@@ -99,8 +99,12 @@ class Site:
         return f"label=com.docker.compose.project={self.name}"
 
     def inspect(self) -> list[dict[str, Any]]:
+        """Its containers; one that is removed meanwhile is left out."""
         ids = docker("ps", "-aq", "--no-trunc", "--filter", self.label).split()
-        found: list[dict[str, Any]] = json.loads(docker("inspect", *ids)) if ids else []
+        if not ids:
+            return []
+        done = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, timeout=120)
+        found: list[dict[str, Any]] = json.loads(done.stdout)
         return found
 
     def services(self) -> Inspected:
