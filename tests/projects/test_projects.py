@@ -14,7 +14,7 @@ from waiting import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
-QUICK = frozenset({"guestbook", "handbook"})
+QUICK = frozenset({"handbook"})
 """Run in `make test` too, so that nothing of this stays unseen until the slow tests."""
 TWICE = tuple(one for one in EVERY if one.name in ("guestbook", "voting"))
 SLACK = 16 << 20
