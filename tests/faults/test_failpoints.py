@@ -93,6 +93,7 @@ DOORS = {
     "ejecting": {"stackctl.state.ejected_folder"},  # writes a new folder of the user's own
     "failpoints": {"stackctl.state.failures"},
     "keeping_watch": {"stackctl.engine.detached"},  # starts the supervisor
+    "linting": {"stackctl.state.atomic"},  # writes what `--write-allow` adds to the user's own stack file
     "lock_files": {"stackctl.state.atomic"},  # writes the user's own lock, beside the stack file
     "surroundings": {"stackctl.state.home"},  # finds the user's files, for the command line and the API
     "service": {"stackctl.state.atomic"},  # writes the service manager's unit, among its files
@@ -103,6 +104,7 @@ CHANGES_BY_HAND = {
     "authoring": {"mkdir", "unlink", "open", "write_atomic"},  # as above
     "bounded_call": {"fork", "kill", "pipe", "_exit"},  # a child for a pure function
     "failpoints": {"open", "kill", "killpg"},
+    "linting": {"write_atomic"},  # as above
     "keeping_watch": {"kill"},  # asks a supervisor to leave, whose lease proves which process it is
     "service": {"mkdir", "unlink", "write_atomic"},  # as above
 }
