@@ -210,8 +210,10 @@ def test_a_repository_that_was_deleted_is_no_obstacle(
 
 
 def test_a_spike_of_memory_is_ended_by_the_kernel_and_named(daemon: PrivateDaemon, ground: Ground) -> None:
+    spike = "[dd, if=/dev/zero, of=/dev/null, bs=300M]"
+    health = "{test: ['CMD', 'false'], start_period: 60s}"  # so that `up` waits, however slow the spike is
     ground.template(
-        "t", "services:\n  app: {image: 'busybox:1.35', command: [dd, if=/dev/zero, of=/dev/null, bs=300M]}\n"
+        "t", f"services:\n  app: {{image: 'busybox:1.35', command: {spike}, healthcheck: {health}}}\n"
     )
     ground.stack("s", "template: t\nlimits: {memory: 32m}\n")
 

@@ -10,22 +10,18 @@ from stackctl.core.errors import StateError
 from stackctl.core.facts import ENDED
 from stackctl.core.finishing import own_ending
 from stackctl.core.records import LIVE
-from stackctl.core.tasks import KILLED
 from stackctl.ops.down import Aim, begun_ending, end
 from stackctl.ops.evidence import keep, new_incident, with_evidence
+from stackctl.ops.hearing import heard_out
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import ended
 from stackctl.ops.task_outcome import own_container
-from stackctl.ops.watch import stopped_by_hand
 
 if TYPE_CHECKING:
     from stackctl.core.facts import Container
     from stackctl.core.records import EnvironmentRecord, Phase
     from stackctl.core.world import Trail
     from stackctl.ops.context import Context
-
-LATE = 1.0
-"""Seconds within which docker tells why it is that a container was killed, after it has told that it was."""
 
 
 def finish_task(
@@ -64,28 +60,13 @@ def aim_of(
     """What a task's end by itself amounts to; one that the kernel ended for memory has its incident."""
     if record.deadline.boot != context.clock.now().boot:
         return Aim(phase="lost", reason="the host was restarted while it ran")
-    action = own_ending(record, _heard_out(context, container))
+    action = own_ending(record, heard_out(context, container))
     if not action.incident:
         return Aim(phase=action.phase, reason=action.reason)
     incident = with_evidence(context, new_incident(context, action, record), container, trails)
     incident = replace(incident, result="done", done=("the kernel ended it",))
     keep(context, incident)
     return Aim(phase=action.phase, reason=action.reason, incident=incident.id)
-
-
-def _heard_out(context: Context, container: Container) -> Container:
-    """A container that was killed, once docker has said whether somebody asked for it or the kernel did it.
-
-    For what dies at once docker's word of the kernel comes after its word of the end.
-    """
-    end = context.clock.now().boottime + LATE
-    found = container
-    while found.exit_code == KILLED and not found.oom_killed and context.clock.now().boottime < end:
-        if stopped_by_hand(context, found):
-            break
-        context.clock.sleep(0.05)
-        found = next(iter(context.engine.inspect([container.id])), found)
-    return found
 
 
 def end_task(

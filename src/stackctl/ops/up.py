@@ -20,7 +20,7 @@ from stackctl.ops.taking_down import take_down
 from stackctl.ops.undoing import undo
 from stackctl.ops.verifying import verify
 from stackctl.ops.volumes import settle_volumes
-from stackctl.ops.waiting import generation_of, wait_until_ready
+from stackctl.ops.waiting import failure, generation_of, wait_until_ready
 
 if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
@@ -194,16 +194,26 @@ def _bring_up(
         deployment = write_folder(context, prepared, placed)
         after = secret_stamps(context, prepared.project, prepared.bounded.document)
         replaced = {name for name in after if before[name] and before[name] != after[name]}
-        containers, verified = _drive(context, scene, prepared, placed, deployment, replaced, options)
+        seen, verified = _drive(context, scene, prepared, placed, deployment, replaced, options)
     except BaseException as error:
         undo(context, scene, placed.record, error)
         raise
-    _remove_orphans(context, planned, containers)
-    planned = as_done(planned, scene.containers, containers)
+    _remove_orphans(context, planned, seen)
+    planned = as_done(planned, scene.containers, seen)
     scene = look(context, prepared.project)
     record = replace(placed.record, document=prepared.digest, verified=verified)
     record = finish(context, record, scene, lifetime=options.lifetime)
-    return UpResult(record=record, changes=planned, containers=scene.containers)
+    return UpResult(record=record, changes=planned, containers=_as_judged(scene, seen))
+
+
+def _as_judged(scene: Scene, seen: tuple[Container, ...]) -> tuple[Container, ...]:
+    """The containers of an environment, those that were judged as they were then.
+
+    What ends later is for `status` and the supervisor to tell: an `up` that took a service for ready does not
+    show it as failed.
+    """
+    judged = {container.id: container for container in seen}
+    return tuple(judged.get(container.id, container) for container in scene.containers)
 
 
 def _drive(
@@ -236,17 +246,19 @@ def _drive(
         context, scene.facts, record.services, containers, allow_unenforced=options.allow_unenforced
     )
     if options.wait:
-        _still_standing(context, record, containers)
+        containers = _still_standing(context, record, containers)
     return containers, verified
 
 
-def _still_standing(context: Context, record: EnvironmentRecord, containers: tuple[Container, ...]) -> None:
+def _still_standing(
+    context: Context, record: EnvironmentRecord, containers: tuple[Container, ...]
+) -> tuple[Container, ...]:
     """A last look: a service without a health check may have ended right after it was seen running."""
     context.clock.sleep(max(0.0, unsettled(containers, context.clock.now().wall)))
     containers = generation_of(context, record.project, record.generation)
-    failed = [s for s in standings(record.services, containers) if s.standing == "failed"]
-    if failed:
-        raise ServiceFailed("; ".join(state.reason for state in failed))
+    if any(state.standing == "failed" for state in standings(record.services, containers)):
+        raise failure(context, record.services, containers)
+    return containers
 
 
 def _explained(context: Context, record: EnvironmentRecord, error: StackctlError) -> StackctlError:
@@ -255,11 +267,10 @@ def _explained(context: Context, record: EnvironmentRecord, error: StackctlError
     An exit from before this call explains nothing of it.
     """
     containers = generation_of(context, record.project, record.generation)
-    recent = [one for one in containers if one.state == "running" or one.started >= record.began]
-    failed = [s for s in standings(record.services, recent) if s.standing == "failed"]
-    if not failed:
+    recent = tuple(one for one in containers if one.state == "running" or one.started >= record.began)
+    if not any(state.standing == "failed" for state in standings(record.services, recent)):
         return error
-    return ServiceFailed("; ".join(state.reason for state in failed), hint=error.hint)
+    return ServiceFailed(str(failure(context, record.services, recent)), hint=error.hint)
 
 
 def _remove_orphans(

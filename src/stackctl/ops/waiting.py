@@ -9,6 +9,7 @@ from stackctl.core.convergence import ServiceState, standings
 from stackctl.core.errors import NotReady, ServiceFailed
 from stackctl.core.labels import PREFIX
 from stackctl.core.units import show_duration
+from stackctl.ops.hearing import heard_out
 
 if TYPE_CHECKING:
     from stackctl.core.facts import Container
@@ -40,7 +41,8 @@ def wait_until_ready(
         context.progress.services({state.service: state.words for state in states})
         if all(state.standing == "ready" for state in states):
             return containers
-        _fail_early(states)
+        if any(state.standing == "failed" for state in states):
+            raise failure(context, services, containers)
         if context.clock.now().boottime >= end:
             raise _late(states, timeout)
         context.clock.sleep(pause)
@@ -52,10 +54,13 @@ def generation_of(context: Context, project: str, generation: str) -> tuple[Cont
     return context.engine.containers({f"{PREFIX}project": project, f"{PREFIX}generation": generation})
 
 
-def _fail_early(states: tuple[ServiceState, ...]) -> None:
-    failed = [state for state in states if state.standing == "failed"]
-    if failed:
-        raise ServiceFailed("; ".join(state.reason for state in failed))
+def failure(
+    context: Context, services: Mapping[str, ServiceRecord], containers: tuple[Container, ...]
+) -> ServiceFailed:
+    """The error that says of every failed service why it failed, as docker and the kernel tell it."""
+    culprits = {state.culprit for state in standings(services, containers) if state.culprit}
+    heard = [heard_out(context, one) if one.id in culprits else one for one in containers]
+    return ServiceFailed("; ".join(state.reason for state in standings(services, heard) if state.reason))
 
 
 def _late(states: tuple[ServiceState, ...], timeout: float) -> NotReady:
