@@ -9,6 +9,8 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -72,10 +74,12 @@ def test_standard_input_is_passed_through(cli: Cli) -> None:
     assert done.stdout == data
 
 
-def test_a_terminal_is_passed_through(cli: Cli) -> None:
+@contextmanager
+def in_a_terminal(cli: Cli, script: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A task with a terminal of its own: our end of that, and the command."""
     leader, follower = pty.openpty()
     child = subprocess.Popen(
-        ["setsid", "-c", *cli.argv("run", *SMALL, "busybox:1.35", "--", "sh", "-c", TYPED)],
+        ["setsid", "-c", *cli.argv("run", *SMALL, "busybox:1.35", "--", "sh", "-c", script)],
         stdin=follower,
         stdout=follower,
         stderr=follower,
@@ -83,17 +87,64 @@ def test_a_terminal_is_passed_through(cli: Cli) -> None:
         env=cli.environment(),
     )
     os.close(follower)
-    seen = b""
     try:
-        seen = _read_until(leader, b"/dev/", seen)
-        os.write(leader, b"hello\r")
-        seen = _read_until(leader, b"got=hello", seen)
-        assert child.wait(timeout=30) == 5
+        yield leader, child
     finally:
         os.close(leader)
         if child.poll() is None:
             child.kill()
             child.wait(timeout=10)
+
+
+def test_a_terminal_is_passed_through(cli: Cli) -> None:
+    with in_a_terminal(cli, TYPED) as (leader, child):
+        seen = _read_until(leader, b"/dev/", b"")
+        os.write(leader, b"hello\r")
+        _read_until(leader, b"got=hello", seen)
+        assert child.wait(timeout=30) == 5
+
+
+def test_ctrl_c_in_a_terminal_is_the_tasks_and_cancels_what_dies_of_it(cli: Cli) -> None:
+    with in_a_terminal(cli, "echo ready; while :; do sleep 1; done") as (leader, child):
+        _read_until(leader, b"ready", b"")
+        os.write(leader, b"\x03")
+        assert child.wait(timeout=30) == 130
+    assert last(cli)["phase"] == "cancelled"
+
+    with in_a_terminal(cli, "trap 'echo caught' INT; echo ready; read word; read word; exit 4") as (
+        leader,
+        child,
+    ):
+        seen = _read_until(leader, b"ready", b"")
+        os.write(leader, b"\x03")
+        _read_until(leader, b"caught", seen)
+        os.write(leader, b"on\ron\r")  # whoever goes on after it decides its own end
+        assert child.wait(timeout=30) == 4
+    assert last(cli)["phase"] == "failed"
+
+
+def test_ctrl_c_twice_in_a_terminal_ends_what_does_not_heed_it(cli: Cli) -> None:
+    with in_a_terminal(cli, "trap '' INT TERM; echo ready; while :; do sleep 1; done") as (leader, child):
+        _read_until(leader, b"ready", b"")
+        os.write(leader, b"\x03")
+        os.write(leader, b"\x03")
+        assert child.wait(timeout=8) == 130  # docker would give it 10 s
+    assert last(cli)["phase"] == "cancelled"
+    assert cli.containers() == ()
+
+
+def test_a_reader_that_goes_away_ends_it(cli: Cli) -> None:
+    child = cli.start("run", *SMALL, "busybox:1.35", "--", "sh", "-c", "while :; do echo x; sleep .1; done")
+    assert child.stdout is not None
+    assert child.stderr is not None
+    assert child.stdout.readline() == "x\n"
+    child.stdout.close()
+    assert child.wait(timeout=30) == 141
+    with child.stderr as stderr:
+        assert stderr.read() == ""
+    assert cli.containers() == ()
+    told = last(cli)
+    assert (told["phase"], told["reason"]) == ("cancelled", "nobody reads what it writes any more")
 
 
 def _read_until(descriptor: int, wanted: bytes, seen: bytes) -> bytes:
@@ -267,7 +318,9 @@ def test_a_task_begins_with_a_copy_of_anothers_data(cli: Cli) -> None:
     assert cli.networks() == [f"inst-{first}_default"]
     psql = ("psql", "-h", "127.0.0.1", "-U", "app", "-tAc")
     cli("exec", first, "db", *psql, "create table t as select 41 + 1 as answer").ok()
-    (db,) = cli("inspect", first, "--json").data["sidecars"].values()
+    told = cli("inspect", first, "--json").data
+    assert told["deadline"] >= told["started"] + told["lifetime"]  # its sidecar took none of it
+    (db,) = told["sidecars"].values()
     assert (db["container_port"], db["host"], db["data"]) == (5432, "127.0.0.1", str(folder / "data" / "db"))
     assert db["port"] > 1024
     assert db["container_host"] is None

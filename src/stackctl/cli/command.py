@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from stackctl.cli.output import Output
+from stackctl.cli.output import Output, ReaderGone
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,6 +85,8 @@ def command(name: str, *, runs: bool = False) -> Callable[[Callable[..., Any]], 
                 result = function(session, *arguments, **values)
                 announce(session)
                 session.output.finish()
+            except BrokenPipeError as error:
+                raise ReaderGone from error
             finally:
                 session.close()
             return result

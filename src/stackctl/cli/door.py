@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from stackctl import __version__
-from stackctl.cli.output import Output, describe
+from stackctl.cli.output import Output, ReaderGone, describe
 from stackctl.core.errors import Interrupted, StackctlError, UsageError
 
 BUG = 70
@@ -60,10 +60,10 @@ def _at_once(number: int, frame: FrameType | None) -> None:
 def _explain(error: BaseException, output: Output) -> int:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
+    if isinstance(error, (BrokenPipeError, ReaderGone)):
+        return _broken_pipe()
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, BrokenPipeError):
-        return _broken_pipe()
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return _told(Interrupted("interrupted"), INTERRUPTED, output)
     if isinstance(error, click.ClickException):

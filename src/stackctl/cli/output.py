@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 ENVELOPE = 1
 
 
+class ReaderGone(Exception):
+    """Nobody reads our output any more; click would make an exit of its own of the error that says so."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Output:
     """How one command talks.

@@ -9,6 +9,7 @@ import signal
 import struct
 import sys
 import termios
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _AT_ONCE = 1 << 16
+CTRL_C = b"\x03"
+TWICE = 2.0
+"""Seconds within which two Ctrl-C, typed into a task's own terminal, are an order to end it."""
+GRACE = 10.0
+"""Seconds after a Ctrl-C in which the task's end is its doing, unless something else was typed: docker's."""
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -45,13 +51,15 @@ class OwnTerminal:
     """A `Terminal` that is ours.
 
     Args:
-        terminal: The task has a terminal, so every key is its own, Ctrl-C too.
+        terminal: The task has a terminal, so every key is its own; Ctrl-C too, which the kernel makes a
+            signal to what is in the foreground there. Two within `TWICE` are meant for us as well.
         stdin: Its standard input is open.
     """
 
     def __init__(self, *, terminal: bool, stdin: bool) -> None:
         self._terminal, self._open = terminal, stdin
         self._heard, self._number, self._resized = 0, 0, terminal
+        self._struck = float("-inf")
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     @contextmanager
@@ -70,8 +78,8 @@ class OwnTerminal:
 
     @property
     def number(self) -> int:
-        """The signal that was last heard, 0 for none."""
-        return self._number
+        """The signal that was last heard, 0 for none; a Ctrl-C that was typed counts as one."""
+        return signal.SIGINT if not self._number and self.interrupted() else self._number
 
     def _wish(self, number: int, frame: FrameType | None) -> None:
         self._heard += 1
@@ -97,7 +105,20 @@ class OwnTerminal:
         except OSError:
             data = b""
         self._open = bool(data)
+        if self._terminal:
+            self._mind(data)
         return data
+
+    def _mind(self, data: bytes) -> None:
+        """Remember a Ctrl-C; the second in a row makes it an order, anything else typed makes it nothing."""
+        if not data or data.strip(CTRL_C):
+            self._struck = float("-inf")
+            return
+        now = time.monotonic()
+        if len(data) > 1 or now - self._struck < TWICE:
+            self._heard, self._number = max(2, self._heard), signal.SIGINT
+            self._wake()
+        self._struck = now
 
     def write(self, stream: int, data: bytes) -> None:
         """Show bytes where they belong, unchanged.
@@ -118,6 +139,10 @@ class OwnTerminal:
         with suppress(BlockingIOError):
             os.read(self._reader, _AT_ONCE)
         return self._heard
+
+    def interrupted(self) -> bool:
+        """Whether the last that was typed is a Ctrl-C, a moment ago."""
+        return time.monotonic() - self._struck < GRACE
 
     def resized(self) -> tuple[int, int] | None:
         """The new size when it changed."""

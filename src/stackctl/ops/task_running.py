@@ -22,13 +22,14 @@ from stackctl.ops.acting import act
 from stackctl.ops.task_ending import end_task, finish_task
 
 if TYPE_CHECKING:
-    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.records import EnvironmentRecord, Phase
     from stackctl.ops.context import Context
     from stackctl.ops.protocols import Exit
     from stackctl.ops.task_starting import Started
 
 TICK = 1.0
 """Seconds between two samples of a task that somebody stays with."""
+BY_HAND = "by hand"
 DRAIN = 5.0
 """Seconds of silence after which a task's streams are over, once it has ended."""
 
@@ -50,6 +51,9 @@ class Terminal(Protocol):
 
     def heard(self) -> int:
         """How often that was wished so far: once is a request, twice an order."""
+
+    def interrupted(self) -> bool:
+        """Whether the last that was typed into a task's own terminal is a Ctrl-C, a moment ago."""
 
     def resized(self) -> tuple[int, int] | None:
         """The terminal's new columns and rows when they changed since the last call."""
@@ -76,6 +80,10 @@ class NoTerminal:
     def heard(self) -> int:
         """Nobody wishes."""
         return 0
+
+    def interrupted(self) -> bool:
+        """Nothing is typed."""
+        return False
 
     def resized(self) -> tuple[int, int] | None:
         """There is no terminal."""
@@ -124,9 +132,13 @@ class Attendance:
             Busy: Another command does not let go of it.
             EngineUnavailable, TimedOut: The engine does not answer any more; the supervisor ends the task.
             EngineRefused: Something of it cannot be removed.
+            BrokenPipeError: Nobody reads what it writes any more; it was ended for that.
         """
         try:
             self.stay()
+        except BrokenPipeError:
+            self._end("cancelled", "nobody reads what it writes any more")
+            raise
         finally:
             self.let_go()
         return self.conclude()
@@ -162,17 +174,15 @@ class Attendance:
             Busy: Another command does not let go of it.
             EngineRefused: Something of it cannot be removed.
         """
-        if self._done:
-            return end_task(
-                self.context,
-                self._project,
-                "cancelled",
-                self._reason,
-                command=self.command,
-                trails=self.trails,
-                asked=True,
-            )
+        if self._done or self.terminal.interrupted():
+            return self._end("cancelled", self._reason or BY_HAND, asked=True)
         return finish_task(self.context, self._project, command=self.command, trails=self.trails)
+
+    def _end(self, phase: Phase, reason: str, *, asked: bool = False) -> EnvironmentRecord:
+        command, trails = self.command, self.trails
+        return end_task(
+            self.context, self._project, phase, reason, command=command, trails=trails, asked=asked
+        )
 
     def _ended(self) -> bool:
         waits = self._waits
@@ -257,7 +267,7 @@ class Attendance:
         """Stop it politely when that was wished once, and at once when it was wished again."""
         heard = self.terminal.heard()
         if heard and not self._done:
-            self._stop("by hand")
+            self._stop(BY_HAND)
         elif heard > 1 and self._done == 1:
             self._done = 2
             self._beside(lambda context: context.engine.kill([self.started.container.id]))

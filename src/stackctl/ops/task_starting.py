@@ -330,6 +330,7 @@ def _running(
         record,
         phase="running",
         updated=context.clock.now().wall,
+        deadline=deadline(context, record.lifetime),  # fetching images and sidecars took nothing of it
         containers=ids_by_service(everything),
         networks={network.name: network.id for network in scene.networks} if scene else {},
         lease=record.lease if record.tied else None,
