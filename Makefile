@@ -11,7 +11,7 @@ export PYTHON
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "; print "Usage: make TARGET [PYTHON=/path/to/python3]"} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## From a bare machine to a running, bounded stack: installs what is missing, then shows it
@@ -82,3 +82,7 @@ clean: ## Take down the demo's environment, remove what these targets made in th
 .PHONY: .venv-dev
 .venv-dev:
 	@scripts/venv.sh --editable .venv-dev dev
+
+STACKCTL := .venv-dev/bin/stackctl
+stack-tool: .venv-dev
+include stackctl.mk

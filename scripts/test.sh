@@ -103,14 +103,22 @@ other_pythons() {
   done
 }
 
-# The package without its init changes nothing that runs; systemd-analyze of it reads the supervisor's unit
-systemd_analyze() {
-  command -v systemd-analyze >/dev/null && return 0
+# program NAME PACKAGE: a program that tests run. The package systemd without its init changes nothing that runs
+program() {
+  command -v "$1" >/dev/null && return 0
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    timed 'systemd-analyze' apt-get install -y -qq --no-install-recommends systemd </dev/null || :
+    timed "$1" apt-get install -y -qq --no-install-recommends "$2" </dev/null || :
   else
-    say 'there is no systemd-analyze here, and only root can install it: its tests will fail'
+    say "there is no $1 here, and only root can install it: its tests will fail"
   fi
+}
+
+# systemd-analyze reads the supervisor's unit, bmake the fragment for make, zsh and fish complete
+programs() {
+  program systemd-analyze systemd
+  program bmake bmake
+  program zsh zsh
+  program fish fish
 }
 
 # pytest calls it a failure when it finds nothing to run
@@ -148,7 +156,7 @@ main() {
   case $suite in
     core) set_up && core .venv-dev/bin/python ;;
     all) set_up && core .venv-dev/bin/python && engine && other_pythons ;;
-    slow) set_up && systemd_analyze && slow && vm ;;
+    slow) set_up && programs && slow && vm ;;
     vm) set_up && vm ;;
     -h | --help)
       usage

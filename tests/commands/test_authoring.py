@@ -202,33 +202,6 @@ def test_a_folder_that_cannot_be_written_is_an_error(cli: Cli) -> None:
     assert cli("init").code == 2
 
 
-def test_init_writes_an_example_once(cli: Cli) -> None:
-    below = cli.checkout / "deep"
-    below.mkdir()
-    done = cli("init", cwd=below).ok()
-    path = cli.checkout / "stacks" / "example.yaml"
-    assert done.out.strip() == f"wrote {path}"
-    cli("lint", "example").ok()
-    before = files(cli.checkout)
-    again = cli("init").ok()
-    assert again.out.strip() == "nothing to do: stacks has example"
-    assert files(cli.checkout) == before
-
-
-def test_init_leaves_stacks_that_are_there_alone(cli: Cli) -> None:
-    cli.stack("mine", "template: hello\n")
-    data = cli("init", "--json").ok().data
-    assert (data["written"], data["present"]) == ([], ["mine"])
-    assert list(files(cli.checkout)) == ["stacks/mine.yaml"]
-
-
-def test_init_outside_a_repository_writes_here(cli: Cli, tmp_path: Path) -> None:
-    plain = tmp_path / "plain"
-    plain.mkdir()
-    cli("init", cwd=plain).ok()
-    assert list(files(plain)) == ["stacks/example.yaml"]
-
-
 def test_none_of_it_needs_docker_or_a_state_directory(cli: Cli) -> None:
     environment = {"PATH": os.devnull, "STACKCTL_HOME": "/proc/nothing"}
     cli("templates", **environment).ok()

@@ -1,8 +1,7 @@
-"""`templates`, `new`, `init`: what stacks can be made from, and making one."""
+"""`templates`, `new`: what stacks can be made from, and making one."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stackctl.cli.command import command
+from stackctl.cli.words import shown_path
 from stackctl.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _show_one(session: Session, entry: TemplateEntry) -> None:
     if output.json or template is None:
         return
     output.line(f"{entry.name}: {template.description}" if template.description else entry.name)
-    output.line(f"from {entry.origin}, {_shown(entry.folder)}")
+    output.line(f"from {entry.origin}, {shown_path(entry.folder)}")
     if template.variables:
         output.line()
         output.table(
@@ -194,7 +194,7 @@ def new_command(
     session.output.result(
         {"stack": name, "path": str(made.path), "template": made.template, "replaced": made.replaced}
     )
-    session.output.line(str(_shown(made.path)))
+    session.output.line(str(shown_path(made.path)))
     session.output.note(f"next: stackctl up {name}")
 
 
@@ -207,7 +207,7 @@ def _check_alone(template: str, given: Sequence[str]) -> None:
 
 def _tell_hidden(session: Session, name: str, hides: Path | None) -> None:
     if hides:
-        session.output.warn(f"`{name}` now means this file and no longer {_shown(hides)}")
+        session.output.warn(f"`{name}` now means this file and no longer {shown_path(hides)}")
 
 
 def _new_from(
@@ -233,7 +233,7 @@ def _new_from(
     session.output.result(
         {"stack": name, "path": str(made.path), "needed": needed, "replaced": made.replaced}
     )
-    session.output.line(str(_shown(made.path)))
+    session.output.line(str(shown_path(made.path)))
     left = tuple(one for one in made.problems if allowed or not one.word)
     for problem in left:
         session.output.warn(f"policy refuses it still: {problem}")
@@ -244,33 +244,3 @@ def _new_from(
 
 def _words(needed: dict[str, list[str]]) -> str:
     return "; ".join(f"{service}: {', '.join(words)}" for service, words in needed.items())
-
-
-@command("init")
-def init_command(session: Session) -> None:
-    """Make `stacks/` with an example in the root of this repository (or here, outside of one).
-
-    Where there are stacks already, nothing is changed.
-    """
-    from stackctl.ops.scaffold import EXAMPLE, scaffold
-
-    made = scaffold(session.places, session.configuration, session.machine)
-    session.output.result(
-        {
-            "folder": str(made.folder),
-            "written": [str(path) for path in made.written],
-            "present": list(made.present),
-        }
-    )
-    for path in made.written:
-        session.output.line(f"wrote {_shown(path)}")
-    if made.present:
-        session.output.line(f"nothing to do: {_shown(made.folder)} has {', '.join(made.present)}")
-    else:
-        session.output.note(f"next: stackctl up {EXAMPLE} | stackctl new NAME --template TEMPLATE")
-
-
-def _shown(path: Path) -> str:
-    """A path as a person would type it here."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative

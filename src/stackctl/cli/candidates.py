@@ -216,6 +216,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "templates": (complete_templates,),
     "new": (),
     "init": (),
+    "make": (),
     "supervise": (),
     "reap": (),
     "adopt": (),

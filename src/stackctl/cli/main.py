@@ -41,7 +41,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "limits": ("documents", "Show each limit, what it bounds and where it came from."),
     "templates": ("authoring", "List templates and their variables."),
     "new": ("authoring", "Write a new stack file."),
-    "init": ("authoring", "Scaffold `stacks/` in a repository."),
+    "init": ("scaffolding", "Make a repository ready: a stack, targets for make, what git ignores."),
+    "make": ("making", "Write `stackctl.mk`: targets for make."),
     "supervise": ("supervising", "Watch every environment, act below the limits, end lifetimes."),
     "reap": ("reaping", "Clean up what crashes left behind; data is never deleted."),
     "adopt": ("reaping", "Take on an environment whose record was lost."),
@@ -58,7 +59,8 @@ SECTIONS = {
     "Tasks": ("run", "batch", "tasks", "wait", "cancel", "inspect", "rm"),
     "Watching": ("supervise", "reap", "adopt", "incidents", "why"),
     "Looking": ("status", "list", "logs", "exec", "shell", "url", "env"),
-    "Stack files": ("render", "bound", "lock", "eject", "diff", "lint", "limits", "templates", "new", "init"),
+    "Stack files": ("render", "bound", "lock", "eject", "diff", "lint", "limits", "templates"),
+    "A repository": ("init", "new", "make"),
     "This machine": ("guard", "doctor", "service", "completion"),
 }
 

@@ -55,9 +55,7 @@ SOURCE = "the command line"
 @click.option("-w", "--workdir", default="", metavar="DIR", help="Run it in that folder of the container.")
 @click.option("-u", "--user", default="", metavar="USER", help="Run it as that user of the container.")
 @click.option("--network", default="", metavar="NAME", help="Join that network; `none` for no network.")
-@click.option(
-    "--in", "inside", default="", metavar="ENV", help="Run a task of that environment's stack, in it."
-)
+@click.option("--in", "inside", metavar="ENV", help="Run a task of that environment's stack, in it.")
 @click.option("--instance", default="", metavar="X", help="With --in: another environment of the same stack.")
 @click.option("--name", default="", metavar="NAME", help="What to call it in lists.")
 @click.option("--data-from", default="", metavar="ID|DIR", help="Begin with a copy of that data.")
@@ -81,7 +79,7 @@ def run_command(
     workdir: str,
     user: str,
     network: str,
-    inside: str,
+    inside: str | None,
     instance: str,
     name: str,
     data_from: str,
@@ -118,6 +116,10 @@ def run_command(
         stdin=attended and has_input(),
         keep=keep,
     )
+    if inside == "":
+        raise UsageError(
+            "--in needs the name of an environment", hint="`make stack-test STACK=NAME`, in make"
+        )
     environment = session.environment(inside, instance) if inside else None
     if environment is not None:
         spec = defined(environment, spec)

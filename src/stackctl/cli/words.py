@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackctl.core.units import show_duration, show_size
@@ -48,3 +50,9 @@ def named(record: EnvironmentRecord) -> str:
 def plural(count: int, word: str) -> str:
     """A count with its noun ("1 service", "2 services")."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def shown_path(path: Path) -> str:
+    """A path as a person would type it here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,12 +99,14 @@ class NewStack:
         template: Name of the template, empty when there is only one to choose from.
         given: `--set` words.
         force: Replace a file that is there.
+        more: Text that stands at the end of the file.
     """
 
     name: str
     template: str = ""
     given: Mapping[str, str] = field(default_factory=dict)
     force: bool = False
+    more: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,7 @@ def new_stack(
     sidecars = {name: found[key] for name, key in _sidecars_of(its) if key in found}
     limits, _ = effective(configuration.limits, ceilings=machine.ceilings)
     text = stack_text(asked.name, its, sidecars=sidecars, given=asked.given, limits=limits.limits)
+    text += asked.more
     check_text(asked.name, text, path, places, configuration, machine)
     before = stack_files(places).get(asked.name)
     replaced = path.exists()
@@ -225,6 +228,21 @@ def write_new(path: Path, text: str, *, force: bool = False) -> None:
         reason = (error.strerror or type(error).__name__).lower()
         hint = f"look at `ls -ld {path.parent}` and `df {path.parent}`"
         raise StackctlError(f"cannot write `{path}`: {reason}", hint=hint) from error
+
+
+def add_lines(path: Path, there: str, lines: Sequence[str]) -> None:
+    """Write a text file anew with lines at its end; what stands in it stays, and so does its mode.
+
+    Args:
+        there: Its text so far, empty where it is not there.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    between = "" if not there else "\n" if there.endswith("\n") else "\n\n"
+    real = path.resolve()
+    mode = real.stat().st_mode & 0o777 if real.exists() else 0o644
+    write_atomic(real, f"{there}{between}{chr(10).join(lines)}\n".encode(), mode)
 
 
 def _create(path: Path, text: str) -> None:

@@ -82,6 +82,11 @@ def stack_files(places: Places) -> dict[str, Path]:
     return found
 
 
+def stacks_at(base: Path) -> tuple[str, ...]:
+    """Names of the stacks of one folder's own `stacks/`, sorted."""
+    return tuple(sorted({name for name, _ in _stacks_in(base / "stacks")}))
+
+
 def find_stack(name: str, places: Places) -> Found:
     """Find a stack by name.
 
