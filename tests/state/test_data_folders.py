@@ -205,3 +205,23 @@ def test_a_link_is_not_moved(store: FileStore, tmp_path: Path) -> None:
     data(store).symlink_to(tmp_path / "outside")
     with pytest.raises(StateError, match="symbolic link"):
         store.move_data(PROJECT, NEW)
+
+
+def test_a_copy_takes_the_folders_that_are_named_and_says_what_there_is_instead(
+    store: FileStore, tmp_path: Path
+) -> None:
+    fill(store, PROJECT)
+    (data(store) / "other").mkdir()
+    (data(store) / "other" / "file").write_text("not asked for")
+    with pytest.raises(StateError, match="has no data of `cache`; its folders: `db`, `other`") as caught:
+        store.copy_data(store.folder(PROJECT), NEW, ["cache", "db"])
+    assert "--sidecar NAME=" in caught.value.hint
+    assert not data(store, NEW).exists()
+    store.copy_data(store.folder(PROJECT), NEW, ["db"])
+    assert [path.name for path in data(store, NEW).iterdir()] == ["db"]
+    assert (data(store, NEW) / "db" / "table").read_text() == "row"
+
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    with pytest.raises(StateError, match="its folders: none"):
+        store.copy_data(plain, "p-0a1b2c", ["db"])

@@ -200,6 +200,13 @@ def test_an_error_of_ours_is_125_with_its_own_code_in_json(cli: Cli) -> None:
         assert "Traceback" not in done.err
     assert cli.containers() == ()
     assert cli("tasks", "--all", "--json").ok().data == []
+    assert [one.name for one in (cli.home / "tasks").iterdir() if one.is_dir()] == []
+
+
+def test_more_memory_than_the_host_has_is_said(cli: Cli) -> None:
+    done = run(cli, "--limit", "memory=900g", "busybox:1.35", "--", "true").ok()
+    assert "`task` may use 900 GiB and the host has" in done.err
+    assert "--limit memory=" in done.err
 
 
 def test_a_command_that_is_not_in_the_image_leaves_nothing(cli: Cli) -> None:
@@ -330,6 +337,17 @@ def test_a_task_begins_with_a_copy_of_anothers_data(cli: Cli) -> None:
     kept = cli.home / "tasks" / first / "data" / "db"
     assert any(kept.iterdir())
 
+    cli("rm", first).ok()
+    (line,) = cli("tasks", "--all", "--json").ok().data
+    assert (line["id"], line["forgotten"]) == (first, True)
+    assert "data is kept" in cli("tasks", "--all").out
+    assert sorted(one.name for one in folder.iterdir()) == ["compose.yaml", "data", "record.json", "secrets"]
+    prune = ("tasks", "prune", "--older-than", "0.001s", "--dry-run", "--json")
+    assert cli(*prune).ok().data["forgotten"] == []
+    assert cli(*prune, "--data").ok().data["forgotten"] == [first]
+    other = run(cli, "--json", "--data-from", first, "--sidecar", "other=postgres", "busybox:1.35")
+    assert "has no data of `other`; its folders: `db`" in json.loads(other.out)["error"]["message"]
+
     words = ("--data-from", first, "--sidecar", "db=postgres", "busybox:1.35", "--", "sh", "-c", STILL)
     with FileStore(open_home(cli.home)).lock(f"inst-{first}", command="a test", wait=10.0):
         child = cli.start("run", "--detach", *SMALL, *words)
@@ -346,9 +364,9 @@ def test_a_task_begins_with_a_copy_of_anothers_data(cli: Cli) -> None:
     cli("exec", second, "db", *psql, "drop table t").ok()
     cli("cancel", second).ok()
 
-    cli("rm", first).ok()
     assert any(kept.iterdir())
-    cli("rm", second, "--data").ok()
+    cli("rm", first, second, "--data").ok()
+    assert not folder.exists()
     assert not (cli.home / "tasks" / second).exists()
 
 

@@ -70,8 +70,13 @@ def _row(line: TaskLine, now: float) -> tuple[str, ...]:
         show_size(line.peak_memory) if line.peak_memory else NONE,
         str(line.peak_pids) if line.peak_pids else NONE,
         line.image,
-        line.reason if line.phase not in ("succeeded", "failed") else "",
+        _why(line),
     )
+
+
+def _why(line: TaskLine) -> str:
+    reason = line.reason if line.phase not in ("succeeded", "failed") else ""
+    return "; ".join(one for one in (reason, "forgotten, its data is kept" if line.forgotten else "") if one)
 
 
 def _prune(session: Session, older_than: str | None, *, data: bool, dry: bool) -> int:
@@ -82,10 +87,10 @@ def _prune(session: Session, older_than: str | None, *, data: bool, dry: bool) -
     age = duration(older_than, "--older-than", 0.0)
     from stackctl.ops.task_forgetting import old_tasks, prune
 
-    chosen = old_tasks(session.context, age)
+    chosen = old_tasks(session.context, age, data=data)
     done = chosen if dry else prune(session.context, chosen, data=data)
     session.output.result({"forgotten": [line.id for line in done], "dry_run": dry, "data": data})
-    kept = "" if data else ", sidecars' data kept"
+    kept = "" if data else "; data of sidecars is kept, `--data` deletes it"
     session.output.note(f"{plural(len(done), 'task')} {'would be ' if dry else ''}forgotten{kept}")
     return 0
 
@@ -247,7 +252,9 @@ def rm_command(session: Session, names: Sequence[str], data: bool) -> int:
 
     chosen = _chosen(session, names)
     for record in chosen:
-        forget(session.context, record.project, data=data, command=session.command("rm", record.title))
-        session.output.note(f"task {record.title} is forgotten{'' if data else ', sidecars data kept'}")
+        words = session.command("rm", record.title)
+        kept = forget(session.context, record.project, data=data, command=words)
+        more = f"; its sidecars' data is kept, `stackctl rm --data {record.title}` deletes it" if kept else ""
+        session.output.note(f"task {record.title} is forgotten{more}")
     session.output.result([record.title for record in chosen])
     return 0

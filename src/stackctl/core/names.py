@@ -99,6 +99,11 @@ def task_project(task: str) -> str:
     return f"{_TASK_PREFIX}{task}"
 
 
+def is_task_id(word: str) -> bool:
+    """Whether a word is a whole id of a task: 12 hex digits."""
+    return _TASK_PROJECT.fullmatch(task_project(word)) is not None
+
+
 def task_of(project: str) -> str:
     """The id of the task whose project this is, empty for an environment's; no stack's has that form."""
     match = _TASK_PROJECT.fullmatch(project)

@@ -128,6 +128,7 @@ class TaskPart:
         variables: Names of the variables that were set for it.
         mounts: As asked for, `SRC:DST[:ro]`.
         keep: Its container stays, ended, until it is asked to go.
+        forgotten: Somebody asked to forget it; this is kept for the sake of its data alone.
         exit_code: None while it is not known.
         started, finished: Seconds since the epoch by the engine's clock, 0 when not yet.
         peak_pids, peak_memory: The most that was read of its own container; bytes; 0 when never read.
@@ -143,6 +144,7 @@ class TaskPart:
     variables: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     keep: bool = False
+    forgotten: bool = False
     exit_code: int | None = None
     started: float = 0.0
     finished: float = 0.0

@@ -84,7 +84,10 @@ class TaskSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskLine:
-    """What a list shows of a task; times in seconds since the epoch, 0 when not yet, memory in bytes."""
+    """What a list shows of a task; times in seconds since the epoch, 0 when not yet, memory in bytes.
+
+    `forgotten` says that only its data is left, and this line.
+    """
 
     id: str
     name: str = ""
@@ -102,6 +105,7 @@ class TaskLine:
     holder: str = ""
     key: str = ""
     inside: str = ""
+    forgotten: bool = False
 
     def plain(self) -> dict[str, Any]:
         """As plain data, for JSON."""
@@ -141,6 +145,7 @@ def task_line(record: EnvironmentRecord) -> TaskLine:
         holder=task.holder,
         key=task.key,
         inside=task.inside,
+        forgotten=task.forgotten,
     )
 
 
@@ -160,7 +165,8 @@ def read_line(raw: Any) -> TaskLine | None:
     )
     if not sound:
         return None
-    return TaskLine(**texts, **numbers, command=tuple(map(str, command)), exit_code=code)
+    known = {**texts, **numbers, "forgotten": raw.get("forgotten") is True}
+    return TaskLine(**known, command=tuple(map(str, command)), exit_code=code)
 
 
 def parse_mount(text: str, absolute: Mapping[str, str]) -> Mount:

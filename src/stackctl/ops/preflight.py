@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stackctl.core.coverage import uncovered
@@ -95,18 +95,23 @@ def host_warnings(
     facts: EngineFacts,
     services: Mapping[str, ServiceRecord],
     advice: str = "set limits.memory lower in the stack file",
+    lower: Callable[[str], str] = "set services.{}.limits.memory lower".format,
 ) -> list[str]:
     """What is asked for and the host does not have; rendering never depends on it, so it is only said.
 
     Memory that is not there ends processes. Time of a processor that is not there only slows them down, and
     nobody needs all of it at once, so that is said from `CPU_OVERCOMMIT` times the host's on.
+
+    Args:
+        advice: What to do where the services are too large together.
+        lower: What to do where one service alone is, by its name.
     """
     found = []
     for name, service in sorted(services.items()):
         if facts.memory and service.memory > facts.memory:
             found.append(
                 f"`{name}` may use {show_size(service.memory)} and the host has {show_size(facts.memory)}: "
-                f"set services.{name}.limits.memory lower"
+                f"{lower(name)}"
             )
     beyond = [*_memory_beyond(facts, services), *_cpus_beyond(facts, services)]
     if len(services) > 1 and beyond:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UnknownName, UsageError
+from stackctl.core.names import is_task_id, task_project
 
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
@@ -69,6 +70,9 @@ def check_at_rest(record: EnvironmentRecord | None, word: str) -> None:
 
 def owner_of(path: Path, store: Store) -> EnvironmentRecord | None:
     """The task or environment in whose folder a path lies; None for any other."""
+    for folder in (path, *path.parents):
+        if is_task_id(folder.name) and store.folder(task_project(folder.name)) == folder:
+            return store.read(task_project(folder.name))
     return next((one for one in store.records() if store.folder(one.project) in (path, *path.parents)), None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UsageError
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from stackctl.ops.context import Context
 
 
-def old_tasks(context: Context, age: float) -> tuple[TaskLine, ...]:
+def old_tasks(context: Context, age: float, *, data: bool) -> tuple[TaskLine, ...]:
     """The tasks that ended at least so many seconds ago, the oldest first.
+
+    Args:
+        data: Also those that were forgotten already and of which only the data is left.
 
     Raises:
         StateError: They cannot be listed.
@@ -29,7 +33,9 @@ def old_tasks(context: Context, age: float) -> tuple[TaskLine, ...]:
     return tuple(
         line
         for line in list_tasks(context, everything=True)
-        if line.phase not in LIVE and now - (line.finished or line.created) >= age
+        if line.phase not in LIVE
+        and now - (line.finished or line.created) >= age
+        and (data or not line.forgotten)
     )
 
 
@@ -52,8 +58,13 @@ def prune(context: Context, chosen: Iterable[TaskLine], *, data: bool) -> tuple[
     return tuple(done)
 
 
-def forget(context: Context, project: str, *, data: bool, command: str, tidy: bool = True) -> None:
+def forget(context: Context, project: str, *, data: bool, command: str, tidy: bool = True) -> bool:
     """Forget one task that has ended; the container that it kept is removed first.
+
+    Where it has data that is to stay, its record stays for that, so that the data can be found and named.
+
+    Returns:
+        Whether data of it was kept.
 
     Args:
         data: Delete its data as well.
@@ -73,9 +84,13 @@ def forget(context: Context, project: str, *, data: bool, command: str, tidy: bo
         if record is not None and record.task is not None and record.task.keep:
             scene = look(context, project)
             take_down(context, scene.containers, scene.networks)
+        kept = not data and context.store.has_data(project)
         if data:
             delete(context, project)
         elif record is not None and record.task is not None:
+            if kept:
+                context.store.write(replace(record, task=replace(record.task, forgotten=True)))
             context.store.forget_task(record.task.id)
     if tidy:
         context.store.tidy_tasks()
+    return kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -111,20 +112,37 @@ def start_task(
     """
     _check(prepared, options)
     with context.store.lock(prepared.project, command=options.command, wait=10.0):
-        facts = context.engine.facts()
-        check_controllers(facts)
-        record = _begin(context, prepared, options, facts)
-        networks = _networks(context, prepared, options)
-        fetch_images(context, prepared.prepared.bounded.document, pull=options.pull)
         try:
-            placed = _placed(context, prepared, record, facts)
-            if announced is not None:
-                announced(placed.record)
-            _sidecars(context, prepared, placed, options)
-            return _start(context, prepared, placed, options, facts, networks, streams=streams)
-        except BaseException as error:
-            _undo(context, record, options, error)
+            return _started(context, prepared, options, streams=streams, announced=announced)
+        except BaseException:
+            with suppress(StateError):  # of what docker never heard of nothing is remembered
+                if context.store.read(prepared.project) is None:
+                    context.store.forget_task(prepared.id)
             raise
+
+
+def _started(
+    context: Context,
+    prepared: PreparedTask,
+    options: StartOptions,
+    *,
+    streams: bool,
+    announced: Callable[[EnvironmentRecord], None] | None,
+) -> Started:
+    facts = context.engine.facts()
+    check_controllers(facts)
+    record = _begin(context, prepared, options, facts)
+    networks = _networks(context, prepared, options)
+    fetch_images(context, prepared.prepared.bounded.document, pull=options.pull)
+    try:
+        placed = _placed(context, prepared, record, facts)
+        if announced is not None:
+            announced(placed.record)
+        _sidecars(context, prepared, placed, options)
+        return _start(context, prepared, placed, options, facts, networks, streams=streams)
+    except BaseException as error:
+        _undo(context, record, options, error)
+        raise
 
 
 def _check(prepared: PreparedTask, options: StartOptions) -> None:
@@ -238,9 +256,9 @@ def _placed(
 ) -> Placed:
     """A place for what it needs: ports and a subnet only where it has sidecars."""
     whole = prepared.prepared
+    for sentence in host_warnings(facts, whole.bounded.services, _lower("SIDECAR"), _lower):
+        context.progress.warn(sentence)
     if prepared.has_sidecars:
-        for sentence in host_warnings(facts, whole.bounded.services):
-            context.progress.warn(sentence)
         scene = Scene(project=record.project, facts=facts, record=record, containers=(), networks=())
         return place_environment(context, scene, whole, record)
     world = PlacementWorld(
@@ -249,12 +267,17 @@ def _placed(
     return place_in(context, world, whole, record)
 
 
+def _lower(service: str) -> str:
+    owner = "" if service == TASK_SERVICE else f"{service}."
+    return f"set its memory lower, as in --limit {owner}memory=512m"
+
+
 def _sidecars(context: Context, prepared: PreparedTask, placed: Placed, options: StartOptions) -> None:
     if not prepared.has_sidecars:
         return
     if options.data_from is not None:
         context.progress.step(f"copying the data of {options.data_from}")
-        _copy_data(context, options.data_from, prepared.project, options.command)
+        _copy_data(context, options.data_from, prepared, options.command)
     deployment = write_folder(context, _beside(prepared.prepared), placed)
     record = placed.record
     beside = {name: one for name, one in record.services.items() if name != TASK_SERVICE}
@@ -263,15 +286,16 @@ def _sidecars(context: Context, prepared: PreparedTask, placed: Placed, options:
     wait_until_ready(context, record.project, record.generation, beside, timeout=options.wait_timeout)
 
 
-def _copy_data(context: Context, source: Path, project: str, command: str) -> None:
+def _copy_data(context: Context, source: Path, prepared: PreparedTask, command: str) -> None:
     """Copy data that stays at rest meanwhile: nobody starts or purges what it belongs to."""
     owner = owner_of(source, context.store)
+    project, names = prepared.project, [one.name for one in prepared.prepared.rendered.data]
     if owner is None:
-        context.store.copy_data(source, project)
+        context.store.copy_data(source, project, names)
         return
     with context.store.lock(owner.project, command=command, wait=SOURCE_SECONDS):
         check_at_rest(context.store.read(owner.project), str(source))
-        context.store.copy_data(source, project)
+        context.store.copy_data(source, project, names)
 
 
 def _beside(whole: Prepared) -> Prepared:

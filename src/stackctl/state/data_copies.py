@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from stackctl.core.errors import StateError
 from stackctl.state.data_folders import DATA, has_data
 from stackctl.state.failures import refused
-from stackctl.state.folders import check_folder
+from stackctl.state.folders import check_folder, make_folder
 from stackctl.state.secret_files import SECRETS
 
+MOST_NAMED = 8
 
-def copy_data(source: Path, target: Path) -> None:
-    """Copy data into a folder that has none.
+
+def copy_data(source: Path, target: Path, names: Sequence[str]) -> None:
+    """Copy data into a folder that has none: the folders of these names, each with all that is in it.
 
     Links are copied as links; sockets and pipes, which mean nothing in a copy, are left out.
 
@@ -23,9 +26,11 @@ def copy_data(source: Path, target: Path) -> None:
         source: The folder of a task or environment, or one with a folder of data for each sidecar. Secrets
             come along where they stand beside the data.
         target: The folder of the task or environment that gets it.
+        names: The data folders that are wanted, a sidecar's each.
 
     Raises:
-        StateError: There is no data there, or some here already, or the file system refused.
+        StateError: There is no such folder, or no data for one of the names, or some here already, or the
+            file system refused.
     """
     inside = source / DATA
     data = inside if inside.is_dir() else source
@@ -34,12 +39,31 @@ def copy_data(source: Path, target: Path) -> None:
             f"there is no folder `{source}` to take data from",
             hint="name a task, or a folder that holds one folder for each sidecar",
         )
+    _check_names(data, names)
     if has_data(target):
         raise StateError(f"`{target / DATA}` has data already", hint="start a task of its own")
     secrets = data.parent / SECRETS
     if secrets.is_dir():
         _copy(secrets, target / SECRETS)
-    _copy(data, target / DATA)
+    make_folder(target / DATA)
+    for name in names:
+        _copy(data / name, target / DATA / name)
+
+
+def _check_names(data: Path, names: Sequence[str]) -> None:
+    """Say which of the names has no folder there: what began empty in silence would be taken for the data."""
+    missing = [name for name in names if not (data / name).is_dir()]
+    if not missing:
+        return
+    with refused("list", data):
+        there = sorted(path.name for path in data.iterdir() if path.is_dir())
+    more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
+    known = ", ".join(f"`{name}`" for name in there[:MOST_NAMED]) + more if there else "none"
+    raise StateError(
+        f"`{data}` has no data of {' or '.join(f'`{name}`' for name in missing)}; its folders: {known}",
+        hint="name the sidecars as those are called, such as --sidecar NAME=postgres; "
+        "an empty folder of the name lets one begin with nothing",
+    )
 
 
 def _copy(source: Path, target: Path) -> None:

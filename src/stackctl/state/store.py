@@ -40,6 +40,7 @@ LOGS = "logs"
 OUTPUT = "output.log"
 _PORT = "STACKCTL_PORT_"
 _SUBNET = "STACKCTL_SUBNET"
+_WITH_DATA = (record_files.RECORD, documents.DOCUMENT, data_folders.DATA, secret_files.SECRETS)
 _SWEPT = ("", secret_files.SECRETS, data_folders.DATA)
 
 
@@ -149,14 +150,16 @@ class FileStore:
         return task_files.ids(self._home.tasks)
 
     def forget_task(self, task: str) -> None:
-        """Remove the record of a task that has ended, and all but its data; its folder where it has none.
+        """Remove what a task that has ended left, its record too; where it has data, what that needs stays.
+
+        That is its record, which names it, and the document, whose images can delete what others own.
 
         Raises:
             StateError: The file system refused.
         """
         folder = self.folder(task_project(task))
         if data_folders.has_data(folder):
-            trash.forget(folder, first=record_files.RECORD, keep=(data_folders.DATA, secret_files.SECRETS))
+            trash.forget(folder, keep=_WITH_DATA)
         else:
             trash.purge(folder, self._home.trash)
         task_files.unmark(self._home.live_tasks, task)
@@ -374,9 +377,9 @@ class FileStore:
         """Take data and secrets from one environment to another; see `data_folders.move_data`."""
         data_folders.move_data(self.folder(old_project), self._make(new_project))
 
-    def copy_data(self, source: Path, project: str) -> None:
+    def copy_data(self, source: Path, project: str, names: Sequence[str]) -> None:
         """Give an environment a copy of data and its secrets; see `data_copies.copy_data`."""
-        data_copies.copy_data(source, self._make(project))
+        data_copies.copy_data(source, self._make(project), names)
 
     def purge(self, project: str) -> None:
         """Delete an environment's folder with all its data; see `trash.purge`."""

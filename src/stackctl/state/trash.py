@@ -38,12 +38,11 @@ def purge(environment: Path, trash: Path) -> None:
     _check_gone(environment.name, trash)
 
 
-def forget(folder: Path, *, first: str, keep: Collection[str]) -> None:
-    """Remove everything in a task's folder but the entries to keep, which are its data.
+def forget(folder: Path, *, keep: Collection[str]) -> None:
+    """Remove everything in a task's folder but the entries to keep: its data, and what that needs.
 
     Args:
         folder: The task's folder.
-        first: The entry that goes before all others: its record.
         keep: Names of entries.
 
     Raises:
@@ -52,7 +51,6 @@ def forget(folder: Path, *, first: str, keep: Collection[str]) -> None:
     import shutil
 
     with refused("remove", folder):
-        (folder / first).unlink(missing_ok=True)
         for path in sorted(folder.iterdir()):
             if path.name in keep:
                 continue
