@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import socket
@@ -190,6 +191,68 @@ def test_links_out_of_the_repository_are_judged_where_they_lead(cli: Cli) -> Non
     assert data["allow"] == {"a.b": ["sensitive-mount"], "c": ["outside-build"]}
     sources = [one["source"] for one in data["document"]["services"]["a.b"]["volumes"]]
     assert sources == ["/etc/ssl", "${STACKCTL_ROOT:?}/fine"]
+
+
+def test_files_from_outside_the_repository_are_read_for_nobody_without_its_word(cli: Cli) -> None:
+    (cli.checkout / ".git").mkdir(exist_ok=True)
+    elsewhere = cli.checkout.parent / "elsewhere"
+    write(
+        elsewhere,
+        {
+            "some.env": "A=stolen\n",
+            "base.yaml": "services:\n  b: {image: x, env_file: deep.env}\n"
+            "  other: {image: x, env_file: no.env}\n",
+            "deep.env": "B=stolen\n",
+            "more.yaml": "services: {m: {image: x}}\n",
+        },
+    )
+    (cli.checkout / "link.env").symlink_to(elsewhere / "some.env")
+    write(
+        cli.checkout,
+        {
+            ".env": "WHERE=../elsewhere\n",
+            "own.env": "OWN=fine\n",
+            "sub/inside.yaml": "services: {i: {image: x, env_file: [../own.env, '${WHAT}']}}\n",
+            "sub/.env": "WHAT=../../elsewhere/some.env\n",
+            "a.yaml": f"""include: [sub/inside.yaml, '${{WHERE}}/more.yaml']
+services:
+  plain: {{image: x, env_file: own.env}}
+  link: {{image: x, env_file: ./link.env}}
+  optional: {{image: x, env_file: [{{path: /nonexistent/x.env, required: false}}]}}
+  "esc\\x61ped": {{image: x, "env\\x5ffile": ["{elsewhere}/some.env"]}}
+  extending: {{extends: {{file: "$WHERE/base.yaml", service: b}}}}
+""",
+        },
+    )
+    done = cli("lint", "-f", "a.yaml", "--json")
+    assert done.code == 3, done.err
+    told = {(one["path"], one["message"].split("`")[1]) for one in json.loads(done.out)["error"]["problems"]}
+    assert told == {
+        ("services.link.env_file", f"{elsewhere}/some.env"),
+        ("services.optional.env_file", "/nonexistent/x.env"),
+        ("services.escaped.env_file", f"{elsewhere}/some.env"),
+        ("services.extending.extends", f"{elsewhere}/base.yaml"),
+        ("services.extending", f"{elsewhere}/deep.env"),
+        ("services.m", f"{elsewhere}/more.yaml"),
+        ("services.i.env_file", f"{elsewhere}/some.env"),
+    }
+    assert "a.yaml:4: services.link.env_file" in cli("lint", "-f", "a.yaml").err
+    assert cli("up", "-f", "a.yaml").code == 3
+    data = cli("bound", "a.yaml", "--allow-all", "--json").ok().data
+    assert set(data["allow"]) == {"link", "optional", "escaped", "extending", "m", "i"}
+    cli("lint", "-f", "a.yaml", "--write-allow").ok()
+    cli("lint", cli.checkout.name).ok()
+
+
+def test_a_file_that_only_compose_can_read_is_no_way_round_it(cli: Cli) -> None:
+    text = "services: {a: {image: x, env_file: /nonexistent/x.env, x-y: !own z}}\n"
+    write(
+        cli.checkout,
+        {"a.yaml": text.replace("/nonexistent/x.env", "[{path: /nonexistent/x, required: false}]")},
+    )
+    done = cli("bound", "a.yaml")
+    assert done.code == 3, done.err
+    assert "a.yaml` is read, and what else it reads cannot be told" in done.err
 
 
 def test_dollars_mean_what_they_mean_to_compose_and_never_a_hole_of_ours(cli: Cli) -> None:

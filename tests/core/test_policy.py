@@ -14,6 +14,7 @@ from stackctl.core.allow import ALLOW
 from stackctl.core.errors import PolicyError
 from stackctl.core.limits import Effective, Limits, Setting, effective
 from stackctl.core.policy import SERVICE, Rules, bound, judge, problems
+from stackctl.core.rules import OutsideFile
 from stackctl.core.stack import MachinePolicy
 
 ROOT = "/srv/app"
@@ -367,6 +368,22 @@ REFUSED_UNLESS_ALLOWED = [
     ("sysctls", {"sysctls": {"kernel.shmmax": 1}}),
     ("sysctls", {"sysctls": ["kernel.msgmax=1"]}),
 ]
+
+
+def test_files_from_outside_need_a_word_of_the_service_that_is_made_of_them():
+    own = OutsideFile(service="web", path="services.web.env_file", file="/srv/x.env")
+    other = OutsideFile(service="inactive", path="services.inactive.env_file", file="/srv/y.env")
+    anyone = OutsideFile(service="", path="include[0]", file="/srv/z.yml", readable=False)
+    found = problems(document(), Rules(stack="demo", root=ROOT, outside=(own, other, anyone)))
+    assert [(one.service, one.path) for one in found] == [
+        ("web", "services.web.env_file"),
+        ("web", "include[0]"),
+        ("db", "include[0]"),
+    ]
+    assert {one.word for one in found} == {"outside-file"}
+    assert "cannot be told" in found[1].message
+    granted = Rules(stack="demo", root=ROOT, outside=(own, anyone), allow={"web": ("outside-file",)})
+    assert [one.service for one in problems(document(), granted)] == ["db"]
 
 
 @pytest.mark.parametrize(("word", "service"), REFUSED_UNLESS_ALLOWED)

@@ -18,6 +18,7 @@ ALLOW: Mapping[str, str] = {
     "capabilities": "hold added capabilities that administer the host",
     "unconfined": "run without its seccomp, AppArmor or SELinux profile",
     "outside-build": "be built from a folder outside the stack's own root or from what is fetched",
+    "outside-file": "be read with an include, an extends or an env file outside the stack's own root",
     "ssh-keys": "use the caller's ssh keys in its build",
     "public-ports": "listen on other addresses than loopback",
     "own-init": "bring its own process 1 instead of the small init that reaps and passes signals on",

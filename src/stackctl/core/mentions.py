@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from stackctl.core.errors import StackctlError
 
 _VARIABLE = re.compile(r"\$\$|\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _TAGS = re.compile(r"!(?:reset|override)(?=\s|$)")
 """Compose's own tags; they say nothing of which files there are."""
+_SPEAKS = re.compile(r"include|extends|env_file|label_file|\\")
+"""A text without any of it names no file: only a backslash could spell such a key otherwise."""
 _ELSEWHERE = ("://", "git@", "oci:")
 
 
@@ -23,9 +25,86 @@ class Mentioned:
     env: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """One place where a compose file names files that Compose reads with it.
+
+    Args:
+        kind: `file` has variables or labels for the service.
+        path: Where it is named (`services.web.env_file`).
+        files: As written; none where a service extends one of the same file.
+        service: Whom it is for; empty for an `include`.
+        target: The service that is extended.
+        folder: What relative paths in an included file start from; empty for the file's own folder.
+        env: What an included file is interpolated with, beside its folder's own `.env`.
+    """
+
+    kind: Literal["include", "extends", "file"]
+    path: str
+    files: tuple[str, ...]
+    service: str = ""
+    target: str = ""
+    folder: str = ""
+    env: tuple[str, ...] = ()
+
+
 def variables_in(text: str) -> frozenset[str]:
     """Names of the variables that a text interpolates, those in comments too."""
     return frozenset(match[1] for match in _VARIABLE.finditer(text) if match[1])
+
+
+def read_plain(text: str, *, whole: bool = False) -> dict[str, Any] | None:
+    """A compose file's data, without Compose's tags; None where it is unreadable.
+
+    Unless it is wanted whole, it is empty where it names no file, which is told much sooner.
+    Much of what cannot be read here Compose refuses too; the rest (two documents in one file, tags of
+    somebody's own) it may take.
+    """
+    from stackctl.core.documents import load
+
+    if not whole and not _SPEAKS.search(text):
+        return {}
+    try:
+        data = load(_TAGS.sub("", text), source="").data
+    except StackctlError:
+        return None
+    return data if isinstance(data, dict) else {}
+
+
+def named_by(document: dict[str, Any], service: str) -> Iterator[Named]:
+    """The files that one service of a compose file names."""
+    section = _services(document).get(service)
+    if not isinstance(section, dict):
+        return
+    at = f"services.{service}"
+    for key in ("env_file", "label_file"):
+        files = tuple(_texts(section.get(key), "path"))
+        if files:
+            yield Named(kind="file", path=f"{at}.{key}", files=files, service=service)
+    extends = section.get("extends")
+    section = {"service": extends} if isinstance(extends, str) else extends
+    if isinstance(section, dict):
+        files, target = tuple(_texts(section.get("file"), "")), str(section.get("service", ""))
+        yield Named(kind="extends", path=f"{at}.extends", files=files, service=service, target=target)
+
+
+def named_included(document: dict[str, Any]) -> Iterator[Named]:
+    """The files that a compose file includes."""
+    for place, entry in enumerate(_listed(document.get("include"))):
+        section = entry if isinstance(entry, dict) else {"path": entry}
+        folder = section.get("project_directory")
+        yield Named(
+            kind="include",
+            path=f"include[{place}]",
+            files=tuple(_texts(section.get("path"), "")),
+            folder=folder if isinstance(folder, str) else "",
+            env=tuple(_texts(section.get("env_file"), "")),
+        )
+
+
+def service_names(document: dict[str, Any]) -> tuple[str, ...]:
+    """The services that a compose file itself has."""
+    return tuple(map(str, _services(document)))
 
 
 def files_in(text: str) -> Mentioned:
@@ -33,38 +112,27 @@ def files_in(text: str) -> Mentioned:
 
     Those whose path is interpolated or lies elsewhere than in a file system are left out.
     """
-    from stackctl.core.documents import load
-
-    try:
-        data = load(_TAGS.sub("", text), source="").data
-    except StackctlError:
-        return Mentioned()  # Compose says what is wrong with it
-    if not isinstance(data, dict):
-        return Mentioned()
-    services = data.get("services")
-    each = [one for one in services.values() if isinstance(one, dict)] if isinstance(services, dict) else []
-    compose = [*_texts(data.get("include"), "path"), *(path for one in each for path in _extended(one))]
-    env = [path for one in each for path in _texts(one.get("env_file"), "path")]
-    env += [
-        path
-        for entry in _listed(data.get("include"))
-        if isinstance(entry, dict)
-        for path in _texts(entry.get("env_file"), "path")
-    ]
-    return Mentioned(_plain(compose), _plain(env))
+    document = read_plain(text) or {}
+    of_services = [one for name in service_names(document) for one in named_by(document, name)]
+    included = list(named_included(document))
+    compose = [*included, *(one for one in of_services if one.kind == "extends")]
+    env = [path for one in of_services if one.kind == "file" for path in one.files]
+    return Mentioned(
+        _plain([path for one in compose for path in one.files]),
+        _plain([*env, *(path for one in included for path in one.env)]),
+    )
 
 
-def _extended(service: dict[str, Any]) -> Iterator[str]:
-    extends = service.get("extends")
-    if isinstance(extends, dict):
-        yield from _texts(extends.get("file"), "file")
+def _services(document: dict[str, Any]) -> dict[str, Any]:
+    services = document.get("services")
+    return services if isinstance(services, dict) else {}
 
 
 def _texts(value: Any, key: str) -> Iterator[str]:
     for entry in _listed(value):
         if isinstance(entry, str):
             yield entry
-        elif isinstance(entry, dict):
+        elif isinstance(entry, dict) and key:
             yield from _texts(entry.get(key), key)
 
 

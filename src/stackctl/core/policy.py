@@ -15,7 +15,7 @@ from stackctl.core.policy_rows import ALWAYS, SERVICE, Row, judge_key
 from stackctl.core.policy_top import check_addresses, check_top, judge_sources, lay_networks, lay_volumes
 from stackctl.core.records import ServiceRecord
 from stackctl.core.references import dependencies, dependency_cycle, services_of
-from stackctl.core.rules import Bounded, Case, Change, Findings, Rules
+from stackctl.core.rules import Bounded, Case, Change, Findings, Rules, needs
 from stackctl.core.stamping import own_labels, stamp
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def judge(document: Mapping[str, Any], rules: Rules) -> tuple[Bounded, tuple[Pro
     for name, section in services_of(given).items():
         if isinstance(section, dict):
             case = Case(findings, name, given)
+            _judge_files(case)
             services[name], limits = _judge_service(case, section)
             records[name] = _record(case, section, limits, name in awaited)
     bounded = {key: value for key, value in given.items() if key not in ("name", "version")}
@@ -134,6 +135,15 @@ def _judge_service(case: Case, section: Mapping[str, Any]) -> tuple[dict[str, An
     labels = own_labels(case.findings, f"{case.path}.labels", section.get("labels"))
     laid["labels"] = {**labels, **stamp(case.rules)}
     return laid, limits
+
+
+def _judge_files(case: Case) -> None:
+    """Compose reads these files with the caller's rights, and what stands in them ends up in the service."""
+    for one in case.rules.outside:
+        if one.service in ("", case.name):
+            where = "lies outside the stack's own root"
+            why = where if one.readable else "is read, and what else it reads cannot be told"
+            needs(case.findings, case.name, "outside-file", one.path, f"`{one.file}` {why}")
 
 
 def _harden(case: Case, section: Mapping[str, Any], laid: dict[str, Any]) -> None:

@@ -16,6 +16,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideFile:
+    """A file outside the stack's own root that a compose file is read with.
+
+    Args:
+        service: Who is made of it; empty where that could be every service.
+        path: Where it is named, as a dotted path.
+        file: Its absolute path, links followed.
+        readable: False for a compose file of which it cannot be told what else it reads.
+    """
+
+    service: str
+    path: str
+    file: str
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What a document is judged by.
 
@@ -27,6 +44,7 @@ class Rules:
         hardened: True for shipped and own templates: capabilities are dropped, root is refused.
         root: Absolute path of the stack's own root; judged by its text alone.
         sidecars: Services that came from sidecars.
+        outside: Files from outside the root that its compose files are read with.
         source: The file that problems are reported in, as the user named it.
         lines: Dotted path -> line in `source`; empty when it is not known.
     """
@@ -38,6 +56,7 @@ class Rules:
     hardened: bool = False
     root: str = ""
     sidecars: tuple[str, ...] = ()
+    outside: tuple[OutsideFile, ...] = ()
     source: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)
 

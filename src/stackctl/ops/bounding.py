@@ -10,6 +10,7 @@ from stackctl.core.composefiles import PLACE
 from stackctl.core.documents import dump
 from stackctl.core.stack import Rendered
 from stackctl.ops.composing import settled, sources_of
+from stackctl.ops.outside_files import outside_files
 from stackctl.ops.preparing import Request, Sources, rules_for
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def look_at(
     asked = sources_of(sources.found, sources.stack, given or {})
     original = compose(replace(asked, profiles=tuple(profiles)), PLACE)
     document, changes = settled(original, sources.found, sources.stack)
-    sources = replace(sources, document=document)
+    outside = outside_files(asked, sources.found.base, compose)
+    sources = replace(sources, document=document, outside=outside)
     rendered = Rendered(document=document)
     rules, _ = rules_for(sources, rendered, Request(name=sources.stack.name), configuration, machine)
     refused = problems(document, rules)

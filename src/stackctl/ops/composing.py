@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from stackctl.core.composefiles import (
 from stackctl.core.errors import StackFileError, UnknownName
 from stackctl.core.stack import Stack
 from stackctl.ops.finding import Found, read_text
+from stackctl.ops.outside_files import outside_files
 from stackctl.ops.preparing import Sources
 
 if TYPE_CHECKING:
@@ -28,10 +30,8 @@ if TYPE_CHECKING:
 CONTAINER_NAME = "container-name"
 
 
-def read_document(
-    found: Found, stack: Stack, given: Mapping[str, str], compose: Reader
-) -> tuple[dict[str, Any], tuple[Change, ...]]:
-    """What a stack's compose files come to, with the profiles that are active.
+def read_document(sources: Sources, given: Mapping[str, str], compose: Reader) -> Sources:
+    """The sources with what a stack's compose files come to, with the profiles that are active.
 
     Args:
         given: `--set` words: what is interpolated, over the stack's `variables`.
@@ -40,9 +40,11 @@ def read_document(
         StackFileError: A file is missing.
         EngineRefused: Compose does not accept the files.
     """
-    raw = compose(sources_of(found, stack, given), PLACE)
-    document, changes = settled(raw, found, stack)
-    return active(document), changes
+    found, stack = sources.found, sources.stack
+    asked = sources_of(found, stack, given)
+    document, changes = settled(compose(asked, PLACE), found, stack)
+    outside = outside_files(asked, found.base, compose)
+    return replace(sources, document=active(document), changes=changes, outside=outside)
 
 
 def settled(raw: Mapping[str, Any], found: Found, stack: Stack) -> tuple[dict[str, Any], tuple[Change, ...]]:

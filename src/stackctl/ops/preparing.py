@@ -24,7 +24,7 @@ from stackctl.ops.lock_files import read_lock
 if TYPE_CHECKING:
     from stackctl.core.composefiles import Reader
     from stackctl.core.lockfile import Lock
-    from stackctl.core.rules import Bounded, Change, Rules
+    from stackctl.core.rules import Bounded, Change, OutsideFile, Rules
     from stackctl.core.stack import Configuration, MachinePolicy, Stack, TemplateFolder
 
 RENDER_SECONDS = 10.0
@@ -88,6 +88,7 @@ class Sources:
     Args:
         document: What its own compose files say, None for a stack with a template.
         changes: What was changed in that already.
+        outside: Files from outside the stack's own root that they are read with.
     """
 
     found: Found
@@ -96,6 +97,7 @@ class Sources:
     macros: Mapping[str, str]
     document: Mapping[str, Any] | None = None
     changes: tuple[Change, ...] = ()
+    outside: tuple[OutsideFile, ...] = ()
 
 
 def read_sources(name: str, places: Places) -> Sources:
@@ -224,8 +226,7 @@ def with_document(sources: Sources, request: Request, compose: Reader | None) ->
         raise StackFileError(f"{sources.found.source}: its compose files can only be read by Compose")
     from stackctl.ops.composing import read_document
 
-    document, changes = read_document(sources.found, sources.stack, request.given, compose)
-    return replace(sources, document=document, changes=changes)
+    return read_document(sources, request.given, compose)
 
 
 def project_of(sources: Sources, request: Request) -> str:
@@ -324,6 +325,7 @@ def rules_for(
         hardened=sources.document is None and all(one.shipped for one in sources.folders.values()),
         root=str(sources.found.base),
         sidecars=tuple(plan.name for plan in rendered.sidecars),
+        outside=sources.outside,
         source=stack.source,
         lines=stack.lines,
     )
