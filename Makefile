@@ -4,6 +4,8 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 export PYTHON
+# Where it is set, every command that a test starts would compile the whole package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 ##@ Start
 
