@@ -19,6 +19,7 @@ from stackctl.core.labels import PREFIX
 from stackctl.engine.docker import DockerEngine
 from stackctl.state.home import open_home
 from stackctl.state.store import FileStore
+from tables import show_toll
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -111,12 +112,20 @@ async def rest(o: Orchestrator) -> dict[str, Outcome]:
     return {one.key: one async for one in o.outcomes()}
 
 
+def tell(config: pytest.Config, scene: str, out: Path, kills: int) -> None:
+    """A row of the table at the end of the run."""
+    began = {key: (out / key).read_text().count("begun") for key in KEYS if (out / key).exists()}
+    show_toll(config, scene, began, tasks=len(KEYS), kills=kills)
+
+
 def assert_each_once(out: Path) -> None:
     began = {key: (out / key).read_text() if (out / key).exists() else "" for key in KEYS}
     assert began == dict.fromkeys(KEYS, "begun\n")
 
 
-def test_killed_with_thirty_live_tasks(client: Client, cli: Cli, out: Path) -> None:
+def test_killed_with_thirty_live_tasks(
+    client: Client, cli: Cli, out: Path, pytestconfig: pytest.Config
+) -> None:
     with program(cli, out, WAITS, LIVE):
         until(lambda: len(running(client)) == LIVE and len(client.tasks()) == len(KEYS))
         before = running(client)
@@ -134,11 +143,14 @@ def test_killed_with_thirty_live_tasks(client: Client, cli: Cli, out: Path) -> N
 
     found = asyncio.run(work())
     assert {key: one.phase for key, one in found.items()} == dict.fromkeys(KEYS, "succeeded")
+    tell(pytestconfig, "orchestrator, killed with 30 running", out, 1)
     assert_each_once(out)
     assert cli.containers() == ()
 
 
-def test_handed_over_with_thirty_live_tasks(client: Client, cli: Cli, out: Path) -> None:
+def test_handed_over_with_thirty_live_tasks(
+    client: Client, cli: Cli, out: Path, pytestconfig: pytest.Config
+) -> None:
     async def work() -> dict[str, Outcome]:
         with Client(cli.home, supervisor="auto") as former:
             async with former.orchestrator("evals", max_running=LIVE) as o:
@@ -157,11 +169,14 @@ def test_handed_over_with_thirty_live_tasks(client: Client, cli: Cli, out: Path)
 
     found = asyncio.run(work())
     assert {key: one.phase for key, one in found.items()} == dict.fromkeys(KEYS, "succeeded")
+    tell(pytestconfig, "orchestrator, handed over with 30 running", out, 0)
     assert_each_once(out)
     assert cli.containers() == ()
 
 
-def test_killed_again_and_again_at_any_moment(client: Client, cli: Cli, out: Path) -> None:
+def test_killed_again_and_again_at_any_moment(
+    client: Client, cli: Cli, out: Path, pytestconfig: pytest.Config
+) -> None:
     moments, struck = random.Random(7), 0
     for _ in range(KILLS):
         with program(cli, out, SHORT, 8) as process:
@@ -180,5 +195,6 @@ def test_killed_again_and_again_at_any_moment(client: Client, cli: Cli, out: Pat
             return {key: line.phase for key, line in o.ended.items()}
 
     assert asyncio.run(work()) == dict.fromkeys(KEYS, "succeeded")
+    tell(pytestconfig, "orchestrator, at random moments", out, KILLS)
     assert_each_once(out)
     assert cli.containers() == ()

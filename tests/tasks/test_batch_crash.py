@@ -13,6 +13,8 @@ from batches import ROOM, counted, live, phases, ran, write
 from commandline import Cli
 from house import end_process, until
 
+from tables import show_toll
+
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TASKS = 200
@@ -21,7 +23,7 @@ KILLS = 20
 
 @pytest.mark.parametrize("watched", [False, True], ids=["nobody-watches", "a-supervisor-watches"])
 def test_killed_at_random_moments_each_task_is_done_exactly_once(
-    cli: Cli, tmp_path: Path, watched: bool
+    cli: Cli, tmp_path: Path, watched: bool, pytestconfig: pytest.Config
 ) -> None:
     seed = int(os.environ.get("BATCH_SEED", random.randrange(1 << 32)))
     print(f"BATCH_SEED={seed}")
@@ -48,6 +50,7 @@ def test_killed_at_random_moments_each_task_is_done_exactly_once(
         done = cli("batch", str(file), "--resume", *ROOM)
         assert done.code == 0, done.err
         assert phases(out) == {f"k{number}": "succeeded" for number in range(TASKS)}
+        show_toll(pytestconfig, f"batch -j 8, watched: {watched}", ran(seen), tasks=TASKS, kills=kills)
         assert ran(seen) == {f"k{number}": 1 for number in range(TASKS)}
         until(lambda: live(cli) == [], 30, "no record says that a task lives")
         until(lambda: cli("reap").code == 0 and cli.containers() == (), 60, "no container is left")
@@ -67,7 +70,9 @@ def points_of(cli: Cli, file: Path, trace: Path) -> list[str]:
     return list(dict.fromkeys(trace.read_text().split()))
 
 
-def test_killed_before_and_after_each_change_a_task_is_done_exactly_once(cli: Cli, tmp_path: Path) -> None:
+def test_killed_before_and_after_each_change_a_task_is_done_exactly_once(
+    cli: Cli, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     seen = tmp_path / "seen"
     seen.mkdir()
     seen.chmod(0o777)
@@ -84,4 +89,6 @@ def test_killed_before_and_after_each_change_a_task_is_done_exactly_once(cli: Cl
         assert phases(out) == {f"p{number}": "succeeded"}, point
         assert ran(seen)[f"p{number}"] == 1, point
         assert live(cli) == [], point
+    began = {key: times for key, times in ran(seen).items() if key != "trace"}
+    show_toll(pytestconfig, "batch, at each point", began, tasks=len(points), kills=len(points))
     until(lambda: cli("reap").code == 0 and cli.containers() == (), 60, "no container is left")
