@@ -80,6 +80,22 @@ def test_a_frozen_environment_comes_up_as_it_was_locked(cli: Cli) -> None:
     assert any("is stale" in one for one in warnings)
 
 
+def test_a_stack_of_compose_files_comes_up_and_its_lock_is_heeded(cli: Cli) -> None:
+    (cli.checkout / "compose.yaml").write_text(
+        "services: {web: {image: 'busybox:1.35', command: [sleep, '600'], environment: {W: '${W:-none}'},"
+        " stop_grace_period: 1s}}\n"
+    )
+    cli.stack("shop", "compose: ../compose.yaml\n")
+    cli("lock", "shop").ok()
+    with Client(cli.home, folder=cli.checkout) as client:
+        with pytest.raises(PolicyError):
+            client.up("shop", set={"W": "given"}, frozen=True)
+        environment = client.up("shop", frozen=True)
+        assert environment.phase == "running"
+        assert "@sha256:" in cli.containers(environment.project)[0].image
+        environment.down()
+
+
 @pytest.mark.usefixtures("site")
 def test_a_task_joins_an_environment_by_its_name(client: Client) -> None:
     environment = client.up("site", limits=Limits(memory="64m"))

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from commandline import Cli
 
+from stackctl.ops.composing import plain_project, sources_from_files
+
 pytestmark = pytest.mark.engine
 
 ASKING = """include: [more.yml]
@@ -115,6 +117,27 @@ def test_write_allow_makes_a_stack_file_for_review_and_then_it_comes_up(cli: Cli
     cli("lint", "checkout").ok()
     cli("up", "checkout").ok()
     assert {one.service for one in cli.containers()} == {"web", "agent"}
+
+
+def test_a_stack_file_that_needs_no_word_is_not_told_as_one_that_was_there(cli: Cli) -> None:
+    (cli.checkout / "compose.yaml").write_text(
+        "services:\n  a: {image: 'busybox:1.35'}\n  b: {image: x, privileged: true, profiles: [b]}\n"
+    )
+    first = cli("lint", "--write-allow").ok()
+    assert first.out == "stacks/checkout.yaml\n"
+    assert "nothing to write" not in first.err
+    assert "review it, then: stackctl up checkout" in first.err
+    assert "nothing to write" in cli("lint", "--write-allow").ok().err
+
+
+@pytest.mark.parametrize("words", [("up",), ("bound",), ("up", "-f", "docker-compose.yml"), ("up", "s")])
+def test_what_is_refused_is_told_with_its_line(cli: Cli, asking: Path, words: tuple[str, ...]) -> None:
+    if words[-1] == "s":
+        cli.stack("s", "compose: ../docker-compose.yml\n")
+    refused = cli(*words)
+    assert refused.code == 3
+    assert "\n  docker-compose.yml:6: services.web.pid: " in refused.err
+    assert "\n  more.yml:5: services.agent.userns_mode: " in refused.err
 
 
 def test_write_allow_keeps_what_somebody_wrote_by_hand(cli: Cli, asking: Path) -> None:
@@ -249,6 +272,9 @@ def test_a_folder_means_the_stack_of_its_compose_file_too(cli: Cli) -> None:
     several = cli("logs")
     assert several.code == 2
     assert f"several environments: `{project}`, `twin-" in several.err
+    which = cli("up")
+    assert which.code == 2
+    assert "`named`, `twin` are stacks of this folder's compose file" in which.err
     cli("down", "twin").ok()
     assert cli("down", "--json").ok().data[0]["project"] == project
     assert cli("up", "-f", "compose.yaml", "--json").ok().data["project"] == alone
@@ -474,6 +500,65 @@ def test_volumes_that_plain_compose_left_are_named_once_and_left_alone(cli: Cli,
     cli("down").ok()
     cli("up", "--use-volumes-of", plain.name).ok()
     assert "earlier words" in cli("logs", "db").ok().out
+
+
+def test_the_project_that_plain_compose_ran_is_called_as_its_variable_says(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("name: said\nservices: {}\n")
+    sources = sources_from_files([file])
+
+    def named(environ_name: str = "") -> str:
+        return plain_project(sources.found, sources.stack, environ_name)
+
+    assert named() == "said"
+    for line, name in (
+        ("COMPOSE_PROJECT_NAME=dotted", "dotted"),
+        ("A=1\n export COMPOSE_PROJECT_NAME = 'quoted' # why", "quoted"),
+        ("# COMPOSE_PROJECT_NAME=comment", "said"),
+        ("COMPOSE_PROJECT_NAME=${OTHER}", "said"),
+        ("COMPOSE_PROJECT_NAME=first\nCOMPOSE_PROJECT_NAME=last", "last"),
+    ):
+        (tmp_path / ".env").write_text(f"{line}\n")
+        assert named() == name
+    assert named("shell") == "shell"
+
+
+@pytest.fixture
+def left(cli: Cli) -> Iterator[str]:
+    """A project whose volume `data` is all that is left of it; volumes that a test adds to it go with it."""
+    name = f"left{uuid.uuid4().hex[:8]}"
+    labels = (f"com.docker.compose.project={name}", "com.docker.compose.volume=data")
+    made = [word for label in labels for word in ("--label", label)]
+    subprocess.run(["docker", "volume", "create", *made, f"{name}_data"], check=True, capture_output=True)
+    (cli.checkout / "compose.yaml").write_text(SHOP.format(name=name.replace("left", "shop")))
+    yield name
+    cli("down", "--all")
+    for kept in (name, name.replace("left", "shop")):
+        listed = ["docker", "volume", "ls", "-q", "--filter", f"name={kept}"]
+        for volume in subprocess.run(listed, capture_output=True, text=True).stdout.split():
+            subprocess.run(["docker", "volume", "rm", volume], capture_output=True, timeout=30)
+
+
+def test_a_variable_that_names_the_project_leads_to_its_volumes(cli: Cli, left: str) -> None:
+    first = cli("up", COMPOSE_PROJECT_NAME=left).ok()
+    assert f"volume `{left}_data` of the project `{left}` holds earlier data" in first.err
+
+
+@pytest.mark.slow
+def test_a_moved_repository_goes_on_with_its_named_volumes(cli: Cli, left: str) -> None:
+    name = left.replace("left", "shop")
+    old = cli("up", "--json").ok().data["project"]
+    cli("exec", "db", "sh", "-c", "echo earlier words > /data/note").ok()
+    there = Cli(home=cli.home, checkout=cli.checkout.rename(cli.checkout.parent / "moved"))
+    moved = there("move", name, "--json").ok().data
+    cli.checkout.mkdir()
+    assert moved["volumes"] == [f"{old}_cache", f"{old}_data"]
+    there("up").ok()
+    assert "earlier words" in there("logs", "db").ok().out
+    assert f"{old}_data" not in there("reap").ok().err
+    there("down").ok()
+    gone = there("purge", name, "--yes").ok()
+    assert f"docker volume rm {old}_cache {old}_data" in gone.err
 
 
 def test_a_volume_that_is_used_outlives_down_and_purge(cli: Cli, plain: Plain) -> None:

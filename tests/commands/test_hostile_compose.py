@@ -163,6 +163,20 @@ def test_nothing_is_fetched_whatever_env_says(cli: Cli, scheme: str, key: str) -
     assert "Traceback" not in done.err
 
 
+def test_a_remote_in_an_included_file_is_told_where_it_stands(cli: Cli) -> None:
+    write(
+        cli.checkout,
+        {
+            "a.yaml": f"include: [sub/b.yaml]\n{HERE}",
+            "sub/b.yaml": "services:\n  b: {extends: {file: c.yaml, service: c}}\n",
+            "sub/c.yaml": "services:\n  c: {extends: {file: 'https://127.0.0.1:1/y.git', service: a}}\n",
+        },
+    )
+    done = cli("bound", "a.yaml")
+    assert done.code == 5
+    assert "sub/c.yaml:2 includes or extends what is fetched from elsewhere" in done.err
+
+
 def test_links_out_of_the_repository_are_judged_where_they_lead(cli: Cli) -> None:
     (cli.checkout / ".git").mkdir(exist_ok=True)
     for name, led in (

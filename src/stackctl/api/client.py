@@ -224,8 +224,8 @@ class Client:
         """Bring an environment up, or make it what its stack's file now says; it outlives this process.
 
         Args:
-            name: Name of the stack.
-            set: Values for variables of its template, `sidecar.name` too.
+            name: Name of the stack, of a template or of compose files.
+            set: Values for variables of its template, `sidecar.name` too; what its compose files interpolate.
             limits: For every service, over those of the stack's file; a lifetime counts from now.
             instance: Another environment of the same stack.
             wait_timeout: Seconds until every service must be ready.
@@ -237,6 +237,7 @@ class Client:
         Raises:
             UsageError: The stack or a template is wrong; all problems at once.
             PolicyError: It asks for what policy refuses, or its lock does not hold; all problems at once.
+            EngineRefused: Compose does not accept its compose files.
             NotReady: A service was not ready in time; what was started is undone.
             StackctlError: It did not come up; nothing of it is left but its data.
         """
@@ -244,12 +245,17 @@ class Client:
         from stackctl.api.world import heed_lock
         from stackctl.ops.preparing import Request, prepare
         from stackctl.ops.up import UpOptions, up
+        from stackctl.ops.volumes import PROJECT_NAME
 
         world, layer = self._world, limits.layer() if limits is not None else {}
         given = {name: str(value) for name, value in (set or {}).items()}
         request = Request(name=name, instance=instance, given=given, limits=layer)
         prepared = prepare(
-            request, places=world.places, configuration=world.configuration, machine=world.machine
+            request,
+            places=world.places,
+            configuration=world.configuration,
+            machine=world.machine,
+            compose=world.compose(),
         )
         heed_lock(world, prepared, frozen)
         options = UpOptions(
@@ -259,6 +265,7 @@ class Client:
             build=build,
             pull=pull,
             allow_unenforced=allow_unenforced,
+            plain_name=world.environ.get(PROJECT_NAME, ""),
         )
         result = up(world.context(), prepared, options, announced=lambda _: world.watch())
         if result.unchanged:

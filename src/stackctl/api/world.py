@@ -12,6 +12,7 @@ from weakref import WeakSet
 from stackctl.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from stackctl.core.composefiles import Reader
     from stackctl.engine.docker import DockerEngine
     from stackctl.ops.context import Context
     from stackctl.ops.preparing import Prepared
@@ -94,6 +95,12 @@ class World:
             UsageError: The client was closed.
         """
         return self._context(self.engine())
+
+    def compose(self) -> Reader:
+        """Has Compose read people's own files, with the variables of this process."""
+        from stackctl.ops.reading_compose import reader
+
+        return reader(self.engine, self.environ)
 
     def new_context(self) -> Context:
         """One with an engine of its own, which whoever uses it closes."""
@@ -181,7 +188,7 @@ def heed_lock(world: World, prepared: Prepared, frozen: bool) -> None:
         frozen,
         progress=world.context().progress,
         configuration=world.configuration,
-        compose=None,
+        compose=world.compose() if prepared.stack.compose else None,
         version=__version__,
         again=f"stackctl lock {prepared.stack.name}",
     )

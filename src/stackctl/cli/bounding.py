@@ -32,10 +32,12 @@ def bound_command(
     from stackctl.cli.choosing import compose_reader
     from stackctl.ops.bounding import EVERY_PROFILE, look_at
     from stackctl.ops.composing import files_here, sources_from_files
+    from stackctl.ops.linting import located_in
 
     chosen = files or files_here(Path.cwd())
+    sources = sources_from_files(chosen)
     found = look_at(
-        sources_from_files(chosen),
+        sources,
         compose_reader(session),
         session.configuration,
         session.machine,
@@ -45,7 +47,7 @@ def bound_command(
         raise PolicyError(
             f"{chosen[0]} asks for what policy refuses",
             hint="`--allow-all` bounds it for a look; a stack file allows it by name",
-            problems=found.refused,
+            problems=located_in(found.refused, sources),
         )
     _tell(session, found, explain)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stackctl.cli.values import limit_layer, settings
 from stackctl.core.errors import UnknownName, UsageError
@@ -14,7 +14,7 @@ from stackctl.ops.preparing import Prepared, Request, prepare
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
-    from stackctl.core.composefiles import ComposeSources, Reader
+    from stackctl.core.composefiles import Reader
     from stackctl.ops.preparing import Sources
 
 
@@ -71,11 +71,21 @@ def prepared_choice(
 
 
 def _only_stack(session: Session, files: Sequence[Path]) -> str | None:
-    """The one stack of this checkout that has exactly these compose files."""
+    """The one stack of this checkout that has exactly these compose files; None where there is none.
+
+    Raises:
+        UsageError: There are several.
+    """
     from stackctl.ops.linting import stacks_of_files
 
     names = stacks_of_files(files, session.places)
-    return names[0] if len(names) == 1 else None
+    if len(names) > 1:
+        listed = ", ".join(f"`{name}`" for name in sorted(names))
+        hint = (
+            f"name one; `-f {files[0].name}` takes the file as it is, without `limits` and `allow` of a stack"
+        )
+        raise UsageError(f"{listed} are stacks of this folder's compose file", hint=hint)
+    return names[0] if names else None
 
 
 def _prepared_files(
@@ -95,25 +105,9 @@ def _prepared_files(
 
 def compose_reader(session: Session) -> Reader:
     """Has Compose read people's own files: with `.env` and our environment, as it would by itself."""
+    from stackctl.ops.reading_compose import reader
 
-    def read(sources: ComposeSources, project: str) -> Mapping[str, Any]:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(_STEERING)}
-        return session.engine.config(
-            [Path(one) for one in sources.files],
-            project=project,
-            directory=Path(sources.directory),
-            variables={**ours, **sources.variables},
-            env_files=[Path(one) for one in sources.env_files],
-            profiles=sources.profiles,
-            dotenv=True,
-            text=sources.text,
-        )
-
-    return read
-
-
-_STEERING = ("COMPOSE_", "DOCKER_", "STACKCTL_", "BUILDKIT_")
-"""Variables that choose files, projects and engines; those are ours to choose."""
+    return reader(lambda: session.engine, os.environ)
 
 
 def prepared_stack(

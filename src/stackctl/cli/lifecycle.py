@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -86,7 +87,7 @@ def up_command(
     )
     name = prepared.stack.name
     from stackctl.ops.up import UpOptions, up
-    from stackctl.ops.volumes import checked_project
+    from stackctl.ops.volumes import PROJECT_NAME, checked_project
 
     options = UpOptions(
         command=session.command("up", name),
@@ -96,6 +97,7 @@ def up_command(
         build=build,
         pull=pull,
         allow_unenforced=allow_unenforced,
+        plain_name=os.environ.get(PROJECT_NAME, ""),
         volumes_of=checked_project(volumes_of),
     )
     heed_lock(session, prepared, frozen)

@@ -130,7 +130,7 @@ def _write_for_files(
         configuration=session.configuration,
         machine=session.machine,
     )
-    code = _written(session, made.path, made.needed, made.problems)
+    code = _written(session, made.path, made.needed, made.problems, made=True)
     _tell_inactive(session, name, problems)
     return code
 
@@ -167,7 +167,9 @@ def _write_named(session: Session, name: str, given: Sequence[str]) -> int:
     return _written(session, sources.found.path, added, problems)
 
 
-def _written(session: Session, path: Path, added: Words, problems: Sequence[Problem]) -> int:
+def _written(
+    session: Session, path: Path, added: Words, problems: Sequence[Problem], *, made: bool = False
+) -> int:
     """Say what was written where; what no word mends is an error."""
     from stackctl.core.allow import ALLOW
 
@@ -180,7 +182,7 @@ def _written(session: Session, path: Path, added: Words, problems: Sequence[Prob
         session.output.table(("SERVICE", "ALLOW", "WHAT IT MAY THEN DO"), rows)
     if problems:
         raise PolicyError(f"{shown}: this is refused all the same", problems=tuple(problems))
-    if not added:
+    if not added and not made:
         session.output.note("nothing to write: it names every word already")
         return 0
     session.output.note(

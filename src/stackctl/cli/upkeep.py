@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 @instance_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge_command(session: Session, name: str, instance: str, yes: bool) -> None:
-    """End an environment and delete its data, secrets and record. Nothing else ever deletes data."""
+    """End an environment and delete its data, secrets and record. Nothing else ever deletes data.
+
+    Named volumes of the engine stay, and are told with the command that removes them.
+    """
     from stackctl.ops.purge import purge
+    from stackctl.ops.volumes import remaining_volumes
 
     record = session.environment(name, instance)
     size = session.store.data_size(record.project)
@@ -31,8 +35,11 @@ def purge_command(session: Session, name: str, instance: str, yes: bool) -> None
     if not yes:
         _ask(record, show_size(size), str(folder))
     purge(session.context, record.project, command=session.command("purge", name))
-    session.output.result({"project": record.project, "deleted_bytes": size})
+    left = remaining_volumes(session.context, record)
+    session.output.result({"project": record.project, "deleted_bytes": size, "volumes": list(left)})
     session.output.line(f"{named(record)} is gone: {show_size(size)} deleted from {folder}")
+    if left:
+        session.output.note(f"its named volumes are there still: docker volume rm {' '.join(left)}")
 
 
 def _ask(record: EnvironmentRecord, size: str, folder: str) -> None:
@@ -56,14 +63,14 @@ def _ask(record: EnvironmentRecord, size: str, folder: str) -> None:
 )
 def move_command(session: Session, name: str, instance: str, old: str | None) -> None:
     """Take along the data of an environment whose repository was moved or renamed."""
+    from stackctl.cli.choosing import prepared_stack
     from stackctl.ops.moving import move, old_environment
-    from stackctl.ops.preparing import Request, prepare
 
-    request = Request(name=name, instance=instance)
-    prepared = prepare(
-        request, places=session.places, configuration=session.configuration, machine=session.machine
-    )
+    prepared = prepared_stack(session, name, instance, ())
     source = old_environment(session.context, prepared, old)
-    move(session.context, source, prepared, command=session.command("move", name))
-    session.output.result({"from": source.project, "to": prepared.project})
+    moved = move(session.context, source, prepared, command=session.command("move", name))
+    volumes = sorted(moved.kept_volumes.values())
+    session.output.result({"from": source.project, "to": prepared.project, "volumes": volumes})
     session.output.line(f"{prepared.project} has the data of {source.project}; `stackctl up {name}` uses it")
+    if volumes:
+        session.output.note(f"it goes on with the named volumes {', '.join(f'`{one}`' for one in volumes)}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from stackctl.core.documents import load
 from stackctl.core.errors import EngineRefused, StackFileError, TimedOut
+from stackctl.core.mentions import files_in
 from stackctl.engine import process
 from stackctl.engine.errors import explain
 
@@ -19,6 +20,8 @@ MEMORY = 1 << 30
 """Bytes that Compose may take; for 10,000 services it takes a third of that."""
 LARGEST = 8 << 20
 """Bytes of one compose file; one of 10,000 services has a tenth of it."""
+MOST_FILES = 100
+"""Files in which the place of an error is looked for."""
 OFFLINE = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false"}
 """What keeps Compose from fetching an `include` or `extends`; a `.env` cannot win over it."""
 
@@ -117,12 +120,25 @@ def _succeeded(ended: process.Completed, files: Sequence[Path]) -> process.Compl
 
 
 def _where_remote(files: Sequence[Path]) -> str:
-    """The file and line that names something on the network; the files where none of them does itself."""
-    for file in (one for one in files if str(one) != "-"):
-        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+    """The file and line that names something on the network, in these or in what they include and extend."""
+    waiting = [one for one in files if str(one) != "-"]
+    for file in waiting:
+        text = _text(file)
+        for number, line in enumerate(text.splitlines(), 1):
             if _REMOTE.search(line):
                 return f"{file}:{number}"
+        further = ((file.parent / name).resolve() for name in files_in(text).compose)
+        waiting += [one for one in further if one not in waiting][: MOST_FILES - len(waiting)]
     return _names(files)
+
+
+def _text(file: Path) -> str:
+    """What stands in a file; nothing where it is none that Compose would read to its end."""
+    try:
+        _check(file)
+        return file.read_text(errors="replace")
+    except (StackFileError, OSError):
+        return ""
 
 
 def _names(files: Sequence[Path]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,11 @@ from stackctl.ops.preparing import Sources
 if TYPE_CHECKING:
     from stackctl.core.rules import Change
 
+_PROJECT_NAME = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?COMPOSE_PROJECT_NAME[ \t]*=[ \t]*"
+    r"""(["']?)([a-z0-9][a-z0-9_-]*)\1[ \t]*(?:[ \t]#.*)?$""",
+    re.MULTILINE,
+)
 CONTAINER_NAME = "container-name"
 
 
@@ -137,14 +143,32 @@ def own_root(folder: Path) -> Path:
     return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
 
 
-def plain_project(found: Found, stack: Stack) -> str:
-    """What plain Compose calls the project of a stack's files: as they say, else as the first one's folder.
+def plain_project(found: Found, stack: Stack, environ_name: str = "") -> str:
+    """What plain Compose calls the project of a stack's files.
+
+    As `COMPOSE_PROJECT_NAME` of the environment or of the env files says, else the files, else their folder.
+
+    Args:
+        environ_name: `COMPOSE_PROJECT_NAME` of the caller's environment.
 
     Raises:
-        StackFileError: One is missing.
+        StackFileError: A file is missing.
     """
-    files = [Path(one) for one in sources_of(found, stack, {}).files]
-    return stack_name(_said_name(files), files[0].parent.name)
+    asked = sources_of(found, stack, {})
+    files = [Path(one) for one in asked.files]
+    env_files = [Path(one) for one in asked.env_files] or [Path(asked.directory, ".env")]
+    said = (_env_name(one) for one in reversed(env_files) if one.is_file())
+    named = environ_name or next((name for name in said if name), "")
+    return stack_name(named or _said_name(files), files[0].parent.name)
+
+
+def _env_name(file: Path) -> str:
+    """The project's name that an env file says; empty where it says none, or one that is interpolated."""
+    try:
+        said = _PROJECT_NAME.findall(read_text(file))
+    except StackFileError:
+        return ""
+    return said[-1][1] if said else ""
 
 
 def _said_name(files: Sequence[Path]) -> str:

@@ -61,12 +61,16 @@ def lint_files(
         DockerMissing, ComposeMissing: There is no Compose to read them.
     """
     look = look_at(sources, compose, configuration, machine, given=given, profiles=profiles)
-    return Linted(problems=_located(look.refused, sources), changes=look.bounded.changes)
+    found = tuple(map(_with_word, located_in(look.refused, sources)))
+    return Linted(problems=found, changes=look.bounded.changes)
 
 
-def _located(problems: Sequence[Problem], sources: Sources) -> tuple[Problem, ...]:
-    files = _with_included(map(Path, sources.stack.compose)) if problems else ()
-    return tuple(_with_word(located(problem, files)) for problem in problems)
+def located_in(problems: Sequence[Problem], sources: Sources) -> tuple[Problem, ...]:
+    """Problems of compose files with the file and line of each, where these are known."""
+    folder = sources.found.path.parent if sources.found.path is not None else sources.found.base
+    paths = ((folder / one).expanduser() for one in sources.stack.compose)
+    files = _with_included(paths) if problems else ()
+    return tuple(located(problem, files) for problem in problems)
 
 
 def _with_included(paths: Iterable[Path]) -> tuple[Loaded, ...]:

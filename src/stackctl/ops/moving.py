@@ -10,6 +10,7 @@ from stackctl.ops.down import Aim, end
 from stackctl.ops.looking import look
 from stackctl.ops.naming import moved_environments
 from stackctl.ops.recording import ended
+from stackctl.ops.volumes import with_volumes_of
 
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
@@ -52,8 +53,13 @@ def old_environment(context: Context, prepared: Prepared, project: str | None) -
     )
 
 
-def move(context: Context, source: EnvironmentRecord, prepared: Prepared, *, command: str) -> None:
-    """End the old environment and give its data, secrets and ports to the new one.
+def move(
+    context: Context, source: EnvironmentRecord, prepared: Prepared, *, command: str
+) -> EnvironmentRecord:
+    """End the old environment and give its data, secrets, ports and named volumes to the new one.
+
+    Returns:
+        The new one's record.
 
     Raises:
         Busy: Another command is working on one of the two.
@@ -74,5 +80,7 @@ def move(context: Context, source: EnvironmentRecord, prepared: Prepared, *, com
         record = end(context, look(context, source.project), command, Aim(reason="moved")).record
         context.store.move_data(source.project, prepared.project)
         moved = replace(record, project=prepared.project, root=prepared.found.root, placement={})
-        ended(context, moved, "stopped", f"moved from {source.root}")
+        moved = with_volumes_of(context, moved, prepared, source.project)
+        moved = ended(context, moved, "stopped", f"moved from {source.root}")
         context.store.remove_record(source.project)
+        return moved

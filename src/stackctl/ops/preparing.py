@@ -249,7 +249,10 @@ def prepare_sources(
 
     lock = read_lock(sources.found)
     rules, watchdogs = rules_for(sources, rendered, request, configuration, machine)
-    bounded = bound(rendered.document, rules)
+    try:
+        bounded = bound(rendered.document, rules)
+    except PolicyError as error:
+        raise _located(error, sources) from None
     bounded = replace(bounded, changes=(*sources.changes, *bounded.changes))
     bounded = replace(bounded, document=stamp_files(bounded.document, rendered.files))
     images = references(bounded.document)
@@ -272,6 +275,15 @@ def prepare_sources(
         references=images,
         lock=lock,
     )
+
+
+def _located(error: PolicyError, sources: Sources) -> PolicyError:
+    """The error with the lines of the stack's own compose files."""
+    if not sources.stack.compose:
+        return error
+    from stackctl.ops.linting import located_in
+
+    return PolicyError(error.message, hint=error.hint, problems=located_in(error.problems, sources))
 
 
 def with_bounded(prepared: Prepared, document: Mapping[str, Any]) -> Prepared:

@@ -101,6 +101,14 @@ def _live(record: EnvironmentRecord) -> bool:
 
 def _volumes(context: Context) -> tuple[str, ...]:
     """Volumes with this state directory's label whose environment does not run."""
-    live = {record.project for record in context.store.records() if record.phase in LIVE}
+    live = [record for record in context.store.records() if record.phase in LIVE]
+    projects = {record.project for record in live}
+    kept = {name for record in live for name in record.kept_volumes.values()}
     found = context.engine.volumes({f"{PREFIX}home": context.store.identity})
-    return tuple(sorted(one.name for one in found if one.labels.get(f"{PREFIX}project") not in live))
+    return tuple(
+        sorted(
+            one.name
+            for one in found
+            if one.labels.get(f"{PREFIX}project") not in projects and one.name not in kept
+        )
+    )

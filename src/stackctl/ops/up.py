@@ -42,6 +42,7 @@ class UpOptions:
         lifetime: Seconds from now; None keeps the deadline of an environment that runs.
         pull: Ask the registry for newer images even where the engine has one.
         tied: The environment ends with its lease (`with`), unless it stood before without one.
+        plain_name: What the caller's environment has plain Compose call the project (`COMPOSE_PROJECT_NAME`).
         volumes_of: The project of Compose's whose volumes it is to use; empty for those that it used last.
         lock_wait: Seconds to wait for another command that works on it.
     """
@@ -54,6 +55,7 @@ class UpOptions:
     pull: bool = False
     tied: bool = False
     allow_unenforced: bool = False
+    plain_name: str = ""
     volumes_of: str = ""
     lock_wait: float = 10.0
 
@@ -98,7 +100,7 @@ def up(
         scene = recover(context, look(context, prepared.project))
         if options.tied:
             _check_owner(context, scene.record)
-        prepared = settle_volumes(context, scene, prepared, options.volumes_of)
+        prepared = settle_volumes(context, scene, prepared, options.volumes_of, options.plain_name)
         planned = plan(context, scene, prepared)
         if scene.record and _nothing_to_do(scene, prepared, planned, options):
             result = _kept(context, scene, scene.record, prepared, planned, options, announced)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import Busy, EngineRefused, UnknownName, UsageError
+from stackctl.core.labels import PREFIX
 from stackctl.core.names import nearest
 from stackctl.core.records import LIVE
 from stackctl.core.volumes import (
@@ -19,6 +20,9 @@ from stackctl.core.volumes import (
 )
 from stackctl.ops.preparing import with_bounded
 
+PROJECT_NAME = "COMPOSE_PROJECT_NAME"
+"""The variable that names a project for plain Compose."""
+
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
     from stackctl.ops.context import Context
@@ -26,12 +30,15 @@ if TYPE_CHECKING:
     from stackctl.ops.preparing import Prepared
 
 
-def settle_volumes(context: Context, scene: Scene, prepared: Prepared, wanted: str) -> Prepared:
+def settle_volumes(
+    context: Context, scene: Scene, prepared: Prepared, wanted: str, plain_name: str = ""
+) -> Prepared:
     """The stack with the volumes that it is to use: those of an earlier project, or its own.
 
     Args:
         wanted: The project whose volumes the caller asked for; empty for what the stack file says, else what
             the environment used last.
+        plain_name: What the caller's environment has plain Compose call the project, if it says.
 
     Raises:
         UsageError: The environment is up with other volumes.
@@ -51,7 +58,7 @@ def settle_volumes(context: Context, scene: Scene, prepared: Prepared, wanted: s
                 hint=f"`stackctl down {prepared.stack.name}` first; its data is kept",
             )
     else:
-        _tell_earlier(context, scene, prepared)
+        _tell_earlier(context, scene, prepared, plain_name)
         return prepared
     _check_unused(context, scene.project, wanted, kept)
     return _using(prepared, wanted, kept)
@@ -62,6 +69,32 @@ def with_kept_volumes(prepared: Prepared, record: EnvironmentRecord | None) -> P
     if record is None or not record.kept_volumes:
         return prepared
     return _using(prepared, record.volumes_of, record.kept_volumes)
+
+
+def with_volumes_of(
+    context: Context, record: EnvironmentRecord, prepared: Prepared, project: str
+) -> EnvironmentRecord:
+    """The record of an environment that goes on with the named volumes of the one that it was.
+
+    Volumes of an earlier project that it used already, it keeps; a volume that was made beside those is told.
+
+    Args:
+        project: What it was called.
+    """
+    found = earlier_volumes(prepared.bounded.document, context.engine.volumes({PROJECT_LABEL: project}))
+    left = sorted(name for key, name in found.items() if key not in record.kept_volumes)
+    if not record.kept_volumes:
+        return replace(record, volumes_of=project if found else "", kept_volumes=found)
+    if left:
+        context.progress.warn(f"{', '.join(f'`{name}`' for name in left)} cannot be taken along, and is kept")
+    return record
+
+
+def remaining_volumes(context: Context, record: EnvironmentRecord) -> tuple[str, ...]:
+    """Names of the engine's volumes that an environment made or used; nothing here removes them."""
+    labels = {f"{PREFIX}home": context.store.identity, f"{PREFIX}project": record.project}
+    made = {one.name for one in context.engine.volumes(labels)}
+    return tuple(sorted(made | set(record.kept_volumes.values())))
 
 
 def _using(prepared: Prepared, project: str, kept: Mapping[str, str]) -> Prepared:
@@ -118,14 +151,14 @@ def _none_of(context: Context, prepared: Prepared, project: str) -> UnknownName:
     )
 
 
-def _tell_earlier(context: Context, scene: Scene, prepared: Prepared) -> None:
+def _tell_earlier(context: Context, scene: Scene, prepared: Prepared, plain_name: str) -> None:
     """On the first `up` of compose files, say which volumes plain Compose left of them."""
     told = scene.record is not None and bool(scene.record.document)
     if told or not prepared.stack.compose or not own_volumes(prepared.bounded.document):
         return
     from stackctl.ops.composing import plain_project
 
-    project = plain_project(prepared.found, prepared.stack)
+    project = plain_project(prepared.found, prepared.stack, plain_name)
     found = earlier_volumes(prepared.bounded.document, context.engine.volumes({PROJECT_LABEL: project}))
     if found:
         names = ", ".join(f"`{name}`" for name in sorted(found.values()))

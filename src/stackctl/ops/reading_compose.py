@@ -1,0 +1,54 @@
+"""Compose as the reader of people's own files: with `.env` and the caller's variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from stackctl.core.composefiles import ComposeSources, Reader
+
+STEERING = ("COMPOSE_", "DOCKER_", "STACKCTL_", "BUILDKIT_")
+"""Variables that choose files, projects and engines begin so; those are ours to choose."""
+
+
+class ReadingEngine(Protocol):
+    """An engine whose Compose reads files; that needs no daemon."""
+
+    def config(
+        self,
+        files: Sequence[Path],
+        *,
+        project: str,
+        directory: Path,
+        variables: Mapping[str, str] | None = None,
+        env_files: Sequence[Path] = (),
+        profiles: Sequence[str] = (),
+        dotenv: bool = False,
+        text: str = "",
+    ) -> dict[str, Any]: ...
+
+
+def reader(engine: Callable[[], ReadingEngine], environ: Mapping[str, str]) -> Reader:
+    """Has Compose read files.
+
+    Args:
+        engine: Asked for when there is something to read.
+        environ: The caller's environment: what is interpolated, over `.env`.
+    """
+    ours = {name: value for name, value in environ.items() if not name.startswith(STEERING)}
+
+    def read(sources: ComposeSources, project: str) -> Mapping[str, Any]:
+        return engine().config(
+            [Path(one) for one in sources.files],
+            project=project,
+            directory=Path(sources.directory),
+            variables={**ours, **sources.variables},
+            env_files=[Path(one) for one in sources.env_files],
+            profiles=sources.profiles,
+            dotenv=True,
+            text=sources.text,
+        )
+
+    return read
