@@ -72,8 +72,12 @@ requirements: ## Resolve requirements/*.txt again from pyproject.toml (UPGRADE=1
 ##@ Release
 
 .PHONY: dist
-dist: .venv-dev ## Build the wheel and the source archive into dist/
-	@.venv-dev/bin/python -m build --no-isolation --outdir dist .
+dist: .venv-dev ## Build dist/ for any static host: wheel, bundle, SHA256SUMS, install.sh (BASE_URL=https://...)
+	@scripts/dist.sh
+
+.PHONY: serve
+serve: ## Serve dist/ on loopback (PORT=N) and print the line that rehearses the installation
+	@python3 scripts/serve.py dist $(PORT)
 
 ##@ Undo
 

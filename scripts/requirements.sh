@@ -10,7 +10,7 @@ usage() {
 usage: scripts/requirements.sh [--upgrade | --help]
 
 Resolves the dependencies and groups of pyproject.toml for Python 3.10 to 3.13 on every system, and
-writes runtime.txt, build.txt, test.txt, dev.txt and resolver.txt in requirements/. Pins that still fit
+writes runtime.txt, build.txt, test.txt, dev.txt, resolver.txt and installer.txt in requirements/. Pins that still fit
 stay as they are. No index is named in the files: pip takes it from the machine's own configuration.
 
   --upgrade  move every pin to the newest release that fits
@@ -48,6 +48,7 @@ main() {
   resolve test pyproject.toml --group test --constraints requirements/runtime.txt --constraints requirements/build.txt
   resolve dev pyproject.toml --group dev --constraints requirements/test.txt
   resolve resolver --group resolver
+  resolve installer --group installer
 }
 
 main "$@"

@@ -87,6 +87,10 @@ CHANGING = ("write", "ensure", "make", "remove", "purge", "move", "set_aside", "
 
 DOORS = {
     "authoring": {"stackctl.state.atomic"},  # writes the user's own files, in the checkout
+    "command_path": {"stackctl.state.startup_files"},  # the user's shell, for the installer, with consent
+    "installing": {"stackctl.engine.process"},  # pip or uv, for install.sh
+    "uninstalling": {"stackctl.engine.process", "stackctl.state.startup_files"},  # what the installer made
+    "updating": {"stackctl.engine.process"},  # runs the install.sh of another release
     "bounded_call": {"stackctl.engine.process"},  # beside threads, a pure function in a new interpreter
     "doctor_engine": {"stackctl.engine.endpoint", "stackctl.engine.process", "stackctl.engine.wire"},
     "doctor_host": {"stackctl.engine.endpoint"},

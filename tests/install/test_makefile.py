@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OUR_SCRIPTS = ["bench", "clean", "demo", "lint", "pythons", "requirements", "test", "venv"]
-PINNED = ["runtime", "build", "test", "dev", "resolver"]
+PINNED = ["runtime", "build", "test", "dev", "resolver", "installer"]
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **changes: str) -> subprocess.CompletedProcess[str]:

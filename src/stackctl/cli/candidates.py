@@ -149,6 +149,13 @@ def complete_service_actions(typed: Typed) -> Iterable[CompletionItem[Any]]:
     return [CompletionItem(action) for action in ACTIONS]
 
 
+def complete_own_actions(typed: Typed) -> Iterable[CompletionItem[Any]]:
+    """What can be done with stackctl itself."""
+    from stackctl.cli.own import ACTIONS
+
+    return [CompletionItem(action) for action in ACTIONS]
+
+
 def _records(typed: Typed) -> tuple[EnvironmentRecord, ...]:
     from stackctl.state.home import Home
     from stackctl.state.record_files import environment_folders, survey
@@ -225,6 +232,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "guard": (),
     "doctor": (),
     "service": (complete_service_actions,),
+    "self": (complete_own_actions,),
     "completion": (complete_shells,),
 }
 """Command -> where the words of its arguments come from, by position."""

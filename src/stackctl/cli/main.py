@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "guard": ("guarding", "Run a command of this host so that nothing outlives it; sweep orphans."),
     "doctor": ("health", "Check the engine, the host and the state directory."),
     "service": ("service", "Run the supervisor as a systemd service."),
+    "self": ("own", "Update, take back, remove or look over stackctl itself."),
     "completion": ("completion", "Print the completion script for a shell."),
 }
 
@@ -61,7 +62,7 @@ SECTIONS = {
     "Looking": ("status", "list", "logs", "exec", "shell", "url", "env"),
     "Stack files": ("render", "bound", "lock", "eject", "diff", "lint", "limits", "templates"),
     "A repository": ("init", "new", "make"),
-    "This machine": ("guard", "doctor", "service", "completion"),
+    "This machine": ("guard", "doctor", "service", "self", "completion"),
 }
 
 

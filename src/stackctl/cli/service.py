@@ -93,6 +93,34 @@ def _install(session: Session, scope: Scope, start: bool) -> None:
     session.output.line(f"the supervisor {how}")
 
 
+def renew(session: Session) -> bool:
+    """Write the unit again, for this version, where one of ours is; whether there was one.
+
+    Raises:
+        StackctlError: As `service install`.
+    """
+    from stackctl.ops.service import is_installed, unit_path
+
+    scope = _scope(None)
+    if not is_installed(unit_path(scope, os.environ)):
+        return False
+    _install(session, scope, start=True)
+    return True
+
+
+def remove(session: Session) -> None:
+    """Stop and remove the service where one of ours is.
+
+    Raises:
+        StackctlError: As `service uninstall`.
+    """
+    from stackctl.ops.service import is_installed, unit_path
+
+    scope = _scope(None)
+    if is_installed(unit_path(scope, os.environ)):
+        _uninstall(session, scope)
+
+
 def _uninstall(session: Session, scope: Scope) -> None:
     from stackctl.engine.systemd import Systemd
     from stackctl.ops.service import uninstall, unit_path

@@ -51,6 +51,23 @@ def ensure_watched(
         warn(f"no supervisor could be started: {error}")
 
 
+def take_over(store: Store, clock: Clock, environ: Mapping[str, str]) -> int:
+    """Put a supervisor of this version in the place of the one that runs; the process id of that, 0 for none.
+
+    Whatever its version is: after going back, the present one is the newer.
+
+    Raises:
+        StateError, TimedOut: As `leave`.
+        OSError: None could be started.
+    """
+    found = standing(store, clock)
+    if not found.alive:
+        return 0
+    _replace(store, clock, found.stale and _hangs(store, clock))
+    _start(store, environ)
+    return found.holder.pid if found.holder is not None else 0
+
+
 def stop(store: Store, clock: Clock, patience: float) -> int:
     """Ask the supervisor to leave; its process id, 0 when there was none.
 

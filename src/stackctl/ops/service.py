@@ -142,6 +142,14 @@ def uninstall(path: Path, manager: ServiceManager) -> bool:
     return True
 
 
+def is_installed(path: Path) -> bool:
+    """Whether our unit file is there; systemd is not asked."""
+    try:
+        return _own_text(path) is not None
+    except _Foreign:
+        return False
+
+
 def service_status(path: Path, manager: ServiceManager) -> ServiceStatus:
     """How the service is; systemd is only asked when our file is there.
 

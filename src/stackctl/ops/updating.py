@@ -1,0 +1,85 @@
+"""Fetches the script of a newer release, checks it against the sums beside it, and lets it install itself."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stackctl.core.errors import StackctlError, UsageError
+from stackctl.engine.process import run
+from stackctl.ops.fetching import fetch
+
+if TYPE_CHECKING:
+    from stackctl.engine.process import Completed
+    from stackctl.state.installation import Installation
+
+_LONGEST = 1800.0
+_MOST = 1 << 20
+_LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def release_folder(base_url: str, installed: str, wanted: str) -> str:
+    """Where the script of a release is: beside the installed one's own folder, or in the place itself.
+
+    Args:
+        base_url: Where the installed version came from; a folder that is called after a version is left.
+        installed: The installed version.
+        wanted: The version to find, empty for the newest.
+
+    Raises:
+        UsageError: The place is none that can be trusted.
+    """
+    base = base_url.rstrip("/").removesuffix(f"/{installed}")
+    parts = urlsplit(base)
+    local = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if not base:
+        raise UsageError("nothing says where releases are: it came from files", hint="give --base-url URL")
+    if parts.scheme not in ("https", "file") and not local:
+        raise UsageError(f"`{base}` is not https", hint="give an https:// or file:// URL")
+    return f"{base}/{wanted}" if wanted else base
+
+
+def fetch_script(folder: str) -> bytes:
+    """The script of a release, as SHA256SUMS beside it says that it is.
+
+    Raises:
+        StackctlError: It cannot be fetched, or is another one.
+    """
+    sums = fetch(f"{folder}/SHA256SUMS", most=_MOST).decode(errors="replace")
+    script = fetch(f"{folder}/install.sh", most=_MOST)
+    if f"{hashlib.sha256(script).hexdigest()}  install.sh" not in sums.splitlines():
+        raise StackctlError(
+            f"`{folder}/install.sh` is not what SHA256SUMS beside it says; nothing was changed",
+            hint="try again; if it stays so, do not trust the place",
+        )
+    return script
+
+
+def version_of(script: bytes) -> str:
+    """The version that a script installs.
+
+    Raises:
+        StackctlError: It says none.
+    """
+    found = re.search(rb"^  VERSION='([0-9A-Za-z.+-]+)'$", script, re.MULTILINE)
+    if found is None:
+        raise StackctlError("what was fetched is no install.sh of a release")
+    return found[1].decode()
+
+
+def run_script(
+    path: Path, installation: Installation, folder: str, environ: Mapping[str, str], options: tuple[str, ...]
+) -> Completed:
+    """Let a checked script install its release where this one is; how it ended.
+
+    Raises:
+        TimedOut: It took more than half an hour.
+    """
+    where = ["--prefix", str(installation.prefix), "--bin-dir", str(installation.launcher.parent)]
+    source = ["--base-url", folder, *(["--insecure-test"] if folder.startswith("http:") else [])]
+    argv = ["sh", str(path), *where, *source, "--yes", *options]
+    return run(argv, timeout=_LONGEST, env=environ)
