@@ -6,6 +6,7 @@ Usage: docs.py [--check]
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ import click
 import sidecar_table
 
 from stackctl.cli.main import COMMANDS, SECTIONS, stackctl
-from stackctl.core import errors, labels, limits
+from stackctl.core import errors, labels, limits, schemas
 from stackctl.core.allow import ALLOW
 from stackctl.core.policy_rows import SERVICE
 from stackctl.core.policy_top import REFUSED_AT_TOP, TOP
@@ -285,6 +286,10 @@ def python_api_page() -> str:
     return page("Python API", head, *filter(None, api_reference.parts()))
 
 
+def schema_text(kind: str) -> str:
+    return json.dumps(schemas.schema(kind), indent=2, ensure_ascii=False) + "\n"
+
+
 def generated() -> dict[Path, str]:
     pages = {
         "commands": commands_page(),
@@ -299,6 +304,7 @@ def generated() -> dict[Path, str]:
     found = {ROOT / REFERENCE / f"{name}.md": text for name, text in pages.items()}
     blocks = {"limits": readme_limits(), "commands": readme_commands(), "exit-codes": readme_exit_codes()}
     found[ROOT / "README.md"] = with_blocks("README.md", blocks)
+    found |= {ROOT / REFERENCE / f"schemas/{kind}.schema.json": schema_text(kind) for kind in schemas.KINDS}
     sidecars = table(sidecar_table.HEADINGS, sidecar_table.rows())
     found[ROOT / "docs/sidecars.md"] = with_blocks("docs/sidecars.md", {"sidecars": sidecars})
     return found

@@ -173,6 +173,7 @@ WORDS = (
     cast("init from a missing file", "init --from x.yaml", "there is no compose file `x.yaml`", "--from"),
     cast("targets of no name", "make --prefix A", "'A' cannot begin the name of a target", "small letters"),
     cast("targets for no stack", "make --stack helo", "there is no stack `helo`", "hello"),
+    cast("a schema of nothing", "schema stak", "there is no schema `stak`", "stack"),
     cast("targets checked and printed", "make --check --stdout", "do not go together", "choose one"),
     Case(
         "targets over a file by hand",

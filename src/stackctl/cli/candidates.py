@@ -142,6 +142,11 @@ def complete_shells(typed: Typed) -> Iterable[CompletionItem[Any]]:
     return [CompletionItem(name) for name in SHELLS]
 
 
+def complete_schemas(typed: Typed) -> Iterable[CompletionItem[Any]]:
+    """What there is a schema of."""
+    return [CompletionItem(name) for name in ("stack", "template", "config", "policy", "json")]
+
+
 def complete_service_actions(typed: Typed) -> Iterable[CompletionItem[Any]]:
     """What can be done with the supervisor's service."""
     from stackctl.cli.service import ACTIONS
@@ -224,6 +229,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "new": (),
     "init": (),
     "make": (),
+    "schema": (complete_schemas,),
     "supervise": (),
     "reap": (),
     "adopt": (),

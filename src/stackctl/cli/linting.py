@@ -68,7 +68,7 @@ def _tell(session: Session, what: str, changes: Sequence[Change]) -> None:
     plain = [{"path": c.path, "what": c.what, "reason": c.reason} for c in changes]
     session.output.result({"source": what, "changes": plain})
     session.output.line(f"{what}: nothing to refuse, {len(changes)} things are laid over it")
-    if session.output.verbosity > 0:
+    if session.output.verbosity > 0 and not session.output.json:
         session.output.table(("PATH", "WHAT", "WHY"), rows)
 
 

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("authoring", "Write a new stack file."),
     "init": ("scaffolding", "Make a repository ready: a stack, targets for make, what git ignores."),
     "make": ("making", "Write `stackctl.mk`: targets for make."),
+    "schema": ("schema", "Print the JSON Schema of a file, or of `--json`."),
     "supervise": ("supervising", "Watch every environment, act below the limits, end lifetimes."),
     "reap": ("reaping", "Clean up what crashes left behind; data is never deleted."),
     "adopt": ("reaping", "Take on an environment whose record was lost."),
@@ -61,7 +62,7 @@ SECTIONS = {
     "Watching": ("supervise", "reap", "adopt", "incidents", "why"),
     "Looking": ("status", "list", "logs", "exec", "shell", "url", "env"),
     "Stack files": ("render", "bound", "lock", "eject", "diff", "lint", "limits", "templates"),
-    "A repository": ("init", "new", "make"),
+    "A repository": ("init", "new", "make", "schema"),
     "This machine": ("guard", "doctor", "service", "self", "completion"),
 }
 

@@ -22,7 +22,8 @@ from stackctl.core.settings import (
 from stackctl.core.stack import Configuration, MachinePolicy
 from stackctl.core.stackfile import command
 
-_KEYS = ("limits", "watchdog", "supervisor", "ports", "subnets", "on_incident", "host_pressure", "variables")
+KEYS = ("limits", "watchdog", "supervisor", "ports", "subnets", "on_incident", "host_pressure", "variables")
+POLICY_KEYS = ("ceilings", "forbid")
 _DEFAULT = Configuration()
 _LEAST_PORT = 1024
 _FEWEST_PORTS = 10
@@ -39,7 +40,7 @@ def parse_configuration(text: str, *, source: str) -> Configuration:
     """
     loaded = load(text, source=source)
     report = Report(loaded)
-    sheet = Fields(report, loaded.data, "", _KEYS)
+    sheet = Fields(report, loaded.data, "", KEYS)
     limits, watchdog = read_limits(sheet), read_watchdog(sheet)
     for field, sentence in mark_problems(limits, watchdog):
         report.wrong(mark_path("", field), sentence)
@@ -67,7 +68,7 @@ def parse_machine_policy(text: str, *, source: str) -> MachinePolicy:
     """
     loaded = load(text, source=source)
     report = Report(loaded)
-    sheet = Fields(report, loaded.data, "", ("ceilings", "forbid"))
+    sheet = Fields(report, loaded.data, "", POLICY_KEYS)
     ceilings = read_layer(sheet.inner("ceilings"))
     nothing: frozenset[str] = frozenset()
     forbidden = sheet.read("forbid", _forbidden, nothing)

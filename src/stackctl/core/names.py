@@ -9,9 +9,9 @@ from hashlib import sha256
 
 from stackctl.core.errors import UnknownName, UsageError
 
-_STACK = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
+STACK = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _HOST = re.compile(rf"(?:localhost|\[[0-9a-fA-F:]+\]|(?=.*[.:A-Z]){_LABEL}(?:\.{_LABEL})*)(?::[0-9]{{1,5}})?")
 _COMPONENT = r"[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*"
@@ -28,7 +28,7 @@ def check_name(name: str, what: str = "stack") -> str:
     Raises:
         UsageError: The name has anything but a-z, 0-9, - and _, or more than 48 characters.
     """
-    if not _STACK.fullmatch(name):
+    if not STACK.fullmatch(name):
         article = "an" if what[0] in "aeiou" else "a"
         raise UsageError(
             f"{shorten(name)!a} cannot be the name of {article} {what}",
@@ -48,7 +48,7 @@ def check_variable(name: str) -> str:
     Raises:
         ValueError: It has anything but letters, digits and _, or begins with a digit.
     """
-    if not _VARIABLE.fullmatch(name):
+    if not VARIABLE.fullmatch(name):
         raise ValueError(f"{shorten(name)!a} cannot be the name of a variable; use {_ENV}")
     return name
 
@@ -59,7 +59,7 @@ def check_service(name: str) -> str:
     Raises:
         ValueError: It has anything but letters, digits, `.`, `_` and `-`, or more than 63 characters.
     """
-    if not _SERVICE.fullmatch(name):
+    if not SERVICE.fullmatch(name):
         raise ValueError(f"{shorten(name)!a} cannot be the name of a service")
     return name
 

@@ -14,11 +14,11 @@ from stackctl.core.names import check_image, check_name, check_variable, shorten
 from stackctl.core.stack import Reach, Scalar, SidecarSpec
 from stackctl.core.units import format_size, parse_count, parse_duration, parse_size
 
-_REACHES = ("host", "isolated")
-_WATCHDOG = ("pids", "memory", "sustain", "urgent", "on_violation")
-_BUDGET = "budget"
+REACHES = ("host", "isolated")
+WATCHDOG_KEYS = ("pids", "memory", "sustain", "urgent", "on_violation")
+BUDGET = "budget"
 _TEMPLATE_SAYS = ("image", "port", "data", "health")
-_SIDECAR = tuple(field.name for field in fields(SidecarSpec))
+SIDECAR_KEYS = tuple(field.name for field in fields(SidecarSpec))
 
 
 def read_limits(parent: Fields) -> Layer:
@@ -42,8 +42,8 @@ def read_watchdog(parent: Fields, *, whole: bool = False) -> Mapping[str, Settin
     Args:
         whole: It is a stack's, which may set a budget for the sum over its services.
     """
-    sheet = parent.inner("watchdog", (*_WATCHDOG, _BUDGET) if whole else _WATCHDOG)
-    budget = sheet.inner(_BUDGET, ("pids", "memory")) if whole else None
+    sheet = parent.inner("watchdog", (*WATCHDOG_KEYS, BUDGET) if whole else WATCHDOG_KEYS)
+    budget = sheet.inner(BUDGET, ("pids", "memory")) if whole else None
     urgent = sheet.inner("urgent", ("pids", "memory"))
     found = {}
     for name in ("pids", "memory"):
@@ -134,7 +134,7 @@ def read_sidecars(parent: Fields) -> Mapping[str, SidecarSpec]:
 
 
 def _sidecar(report: Report, raw: Any, path: str) -> SidecarSpec:
-    sheet = Fields(report, {"template": raw} if isinstance(raw, str) else raw, path, _SIDECAR)
+    sheet = Fields(report, {"template": raw} if isinstance(raw, str) else raw, path, SIDECAR_KEYS)
     _check_sidecar(sheet)
     return SidecarSpec(
         template=sheet.read("template", template_name, ""),
@@ -165,7 +165,7 @@ def _check_sidecar(sheet: Fields) -> None:
 
 
 def _reach(raw: Any) -> tuple[Reach, ...]:
-    return tuple(cast("Reach", choice(word, known=_REACHES)) for word in words(raw))
+    return tuple(cast("Reach", choice(word, known=REACHES)) for word in words(raw))
 
 
 def template_name(raw: Any) -> str:

@@ -30,7 +30,7 @@ from stackctl.core.volumes import project_word
 if TYPE_CHECKING:
     from stackctl.core.limits import Layer, Setting
 
-_KEYS = (
+KEYS = (
     "description",
     "template",
     "compose",
@@ -46,6 +46,10 @@ _KEYS = (
     "use_volumes_of",
     "engine",
 )
+SERVICE_KEYS = ("limits", "watchdog", "guard")
+GUARD_KEYS = ("patterns", "after", "older_than")
+SWEPT = ("exec", "never")
+ENGINES = ("local", "swarm")
 
 
 def parse_stack(text: str, *, name: str, source: str) -> Stack:
@@ -63,7 +67,7 @@ def parse_stack(text: str, *, name: str, source: str) -> Stack:
     check_name(name)
     loaded = load(text, source=source)
     report = Report(loaded)
-    sheet = Fields(report, loaded.data, "", _KEYS)
+    sheet = Fields(report, loaded.data, "", KEYS)
     _check_origin(sheet)
     limits, watchdog = read_limits(sheet), read_watchdog(sheet, whole=True)
     for field, sentence in mark_problems(limits, watchdog):
@@ -84,7 +88,7 @@ def parse_stack(text: str, *, name: str, source: str) -> Stack:
         tasks=_tasks(sheet),
         allow=_allow(sheet),
         use_volumes_of=sheet.read("use_volumes_of", project_word, ""),
-        engine=cast('Literal["local", "swarm"]', sheet.one_of("engine", ("local", "swarm"), "local")),
+        engine=cast('Literal["local", "swarm"]', sheet.one_of("engine", ENGINES, "local")),
         lines=loaded.lines,
     )
     report.finish()
@@ -116,7 +120,7 @@ def _services(stack: Fields, limits: Layer, watchdog: Mapping[str, Setting]) -> 
     sheet.check_keys(check_service)
     found = {}
     for name, raw in sheet.entries().items():
-        one = Fields(sheet.report, raw, sheet.at(name), ("limits", "watchdog", "guard"))
+        one = Fields(sheet.report, raw, sheet.at(name), SERVICE_KEYS)
         settings = ServiceSettings(
             limits=read_limits(one), watchdog=read_watchdog(one), guard=read_guard(one)
         )
@@ -139,17 +143,17 @@ def read_guard(service: Fields) -> Guard | None:
     """The guard of a service or task, None where it has none."""
     if "guard" not in service:
         return None
-    sheet = service.inner("guard", ("patterns", "after", "older_than"))
+    sheet = service.inner("guard", GUARD_KEYS)
     if "patterns" not in sheet:
         sheet.lacking("a guard needs `patterns`, the processes that it sweeps")
     return Guard(
         patterns=sheet.read("patterns", guard_patterns, ()),
-        after=cast('Literal["exec", "never"]', sheet.one_of("after", ("exec", "never"), "exec")),
+        after=cast('Literal["exec", "never"]', sheet.one_of("after", SWEPT, "exec")),
         older_than=sheet.read("older_than", parse_duration, 60.0),
     )
 
 
-_TASK = ("image", "command", "lifetime", "environment", "limits", "guard")
+TASK_KEYS = ("image", "command", "lifetime", "environment", "limits", "guard")
 
 
 def _tasks(stack: Fields) -> Mapping[str, TaskDefinition]:
@@ -159,7 +163,7 @@ def _tasks(stack: Fields) -> Mapping[str, TaskDefinition]:
 
 
 def _task(report: Report, raw: Any, path: str) -> TaskDefinition:
-    sheet = Fields(report, raw, path, _TASK)
+    sheet = Fields(report, raw, path, TASK_KEYS)
     if "image" not in sheet:
         sheet.lacking("the task needs an `image`")
     return TaskDefinition(

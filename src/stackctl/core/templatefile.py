@@ -26,9 +26,9 @@ from stackctl.core.variables import TYPES, value_for
 
 __all__ = ["parse_template", "value_for"]
 
-_KEYS = ("description", "variables", "sidecar", "data", "connects", "sidecars")
-_VARIABLE = ("type", "default", "help", "pattern", "choices")
-_SIDECAR = ("port", "data", "uid", "url", "env", "limits")
+KEYS = ("description", "variables", "sidecar", "data", "connects", "sidecars")
+VARIABLE_KEYS = ("type", "default", "help", "pattern", "choices")
+FACT_KEYS = ("port", "data", "uid", "url", "env", "limits")
 _RESERVED = frozenset(
     ("and", "else", "false", "for", "from", "if", "in", "is", "loop", "none", "not", "or", "self", "true")
 )
@@ -50,7 +50,7 @@ def parse_template(text: str, *, name: str, source: str) -> Template:
     check_name(name, "template")
     loaded = load(text, source=source)
     report = Report(loaded)
-    sheet = Fields(report, loaded.data, "", _KEYS)
+    sheet = Fields(report, loaded.data, "", KEYS)
     variables = _variables(sheet)
     template = Template(
         name=name,
@@ -85,7 +85,7 @@ def _variable_name(name: str) -> str:
 def _variable(variables: Fields, name: str, raw: Any) -> Variable:
     if not isinstance(raw, dict):
         return _short(variables, name)
-    sheet = variables.inner(name, _VARIABLE)
+    sheet = variables.inner(name, VARIABLE_KEYS)
     default = sheet.read("default", scalar, None)
     choices = sheet.read("choices", _choices, cast("tuple[Scalar, ...]", ()))
     variable = Variable(
@@ -153,7 +153,7 @@ def _check_variable(sheet: Fields, variable: Variable) -> None:
 
 
 def _sidecar(template: Fields, names: tuple[str, ...]) -> SidecarFacts:
-    sheet = template.inner("sidecar", _SIDECAR)
+    sheet = template.inner("sidecar", FACT_KEYS)
     if "port" not in sheet:
         sheet.lacking("a sidecar needs its `port`")
     return SidecarFacts(
