@@ -33,6 +33,12 @@ def python(text: str) -> str:
     return done.stdout + done.stderr
 
 
+def test_a_word_for_the_supervisor_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'auo'") as caught:
+        stackctl.Client(tmp_path / "home", supervisor="auo")  # type: ignore[arg-type]
+    assert "manual" in caught.value.hint
+
+
 def test_importing_the_client_loads_nothing_slow() -> None:
     text = "import sys; from stackctl import Client, Limits, Outcome; print(*sys.modules)"
     loaded = {name.partition(".")[0] for name in python(text).split()}

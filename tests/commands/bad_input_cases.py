@@ -142,7 +142,7 @@ WORDS = (
         {"checkout/compose.yaml": f"services: {{web: {{image: '{IMAGE}'}}}}\n"},
     ),
     cast("down of both", "down hello --all", "--all", "stackctl list"),
-    cast("logs of nothing", "logs nothing", "nothing", "stackctl list"),
+    cast("logs of what is not there", "logs nothing", "nothing", "stackctl list"),
     cast("exec in nothing", "exec nothing web true", "nothing", "stackctl list"),
     cast("url of nothing", "url nothing", "nothing", "stackctl list"),
     cast("extend of nothing", "extend nothing 1h", "nothing", "stackctl list"),
@@ -251,7 +251,7 @@ STACK_FILES = (
     wrong(
         "a sidecar that is not there",
         "template: hello\nsidecars: {db: {template: postgrse}}\n",
-        "there is no template",
+        "there is no sidecar template",
         "postgres",
     ),
     wrong(
@@ -526,7 +526,7 @@ TASKS = (
     cast(
         "a sidecar of no template",
         "run --sidecar nothing busybox:1.35",
-        "no template `sidecars/nothing`",
+        "no sidecar template `nothing`",
         "there are",
         code=125,
     ),
@@ -559,7 +559,41 @@ TASKS = (
     cast("a limit of a sidecar of nobody", "run --limit db.memory=1g busybox:1.35", "db", "", code=125),
     cast("a limit of a task that is none", "run --limit memry=1g busybox:1.35", "memry", "", code=125),
     cast("a variable of a task that is none", "run --env 1A=b busybox:1.35", "1A", "", code=125),
-    cast("an env file that is not there", "run --env-file no.env busybox:1.35", "no.env", "", code=125),
+    cast(
+        "an env file that is not there",
+        "run --env-file no.env busybox:1.35",
+        "no.env",
+        "NAME=VALUE lines",
+        code=125,
+    ),
+    cast(
+        "a word of allow that is none",
+        "run --allow priviledged busybox:1.35",
+        "no word `priviledged`",
+        "`privileged`",
+        code=125,
+    ),
+    cast(
+        "what policy refuses a task",
+        "run --mount /etc:/x busybox:1.35",
+        "the task asks for what policy refuses",
+        "`--allow sensitive-mount`",
+        code=125,
+    ),
+    cast("an instance of nothing", "run --instance two busybox:1.35", "--instance", "--in myenv", code=125),
+    cast("no room for a process", "run --limit pids=1 busybox:1.35", "pids: with 1", "pids=64", code=125),
+    cast(
+        "a lifetime of a sidecar",
+        "run --sidecar redis --limit redis.lifetime=1h busybox:1.35",
+        "redis.lifetime",
+        "--lifetime 1h",
+        code=125,
+    ),
+    cast(
+        "logs of what is not there", "logs nothing-here", "no stack and no task `nothing-here`", "tasks --all"
+    ),
+    cast("a command in nobody", "exec 0123456789ab ls", "there is no task `0123456789ab`", "tasks --all"),
+    cast("a guard without a command", "guard", "needs a command: run or sweep", "guard --help"),
     cast("a folder that is not absolute", "run -w here busybox:1.35", "not absolute", "", code=125),
     cast(
         "a lifetime of a task that is none", "run --lifetime soon busybox:1.35", "--lifetime", "30s", code=125

@@ -132,7 +132,9 @@ def test_cpus(raw: Any, cpus: float) -> None:
     "raw", [0, -1, "0", "-1", 0.009, "two", "", True, None, [1], "nan", "inf", float("nan"), 10**400, 1e7]
 )
 def test_what_is_no_number_of_cpus(raw: Any) -> None:
-    with pytest.raises(ValueError, match=r"a number of cpus such as 0\.5 or 2 was expected"):
+    with pytest.raises(
+        ValueError, match=r"a number of cpus such as 0\.5 or 2 was expected|no less than 0\.01 cpus"
+    ):
         parse_cpus(raw)
 
 

@@ -24,6 +24,11 @@ START = "Error response from daemon: driver failed programming external connecti
     ("text", "error", "part"),
     [
         (
+            "Error response from daemon: unable to find user nobody9: no matching entries in passwd file",
+            EngineRefused,
+            "no user or group `nobody9`",
+        ),
+        (
             "Error response from daemon: No such image: nope:1",
             ImageMissing,
             "`nope:1`",

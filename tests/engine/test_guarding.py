@@ -177,6 +177,8 @@ def test_orphans_that_match_are_ended_and_nothing_else(mark: str, orphan: list[i
         assert data(few)["ended"] == 0
         young = guard("sweep", "--pattern", mark, "--older-than", "1h", "--json")
         assert data(young)["found"] == []
+        said = guard("sweep", "--pattern", mark, "--older-than", "1h").stderr
+        assert "younger than 1h" in said
         done = guard("sweep", "--pattern", mark, "--older-than", "100ms", "--json")
         assert done.returncode == 0, done.stderr
         assert data(done)["ended"] >= 2

@@ -316,8 +316,26 @@ def test_sidecars_come_first_are_reached_by_url_and_keep_their_data(cli: Cli) ->
     assert cli.networks() == []
 
 
+def test_two_sidecars_of_one_template_each_have_their_variable(cli: Cli) -> None:
+    words = ("--sidecar", "redis", "--sidecar", "spare=redis", "busybox:1.35")
+    done = run(cli, *words, "--", "sh", "-c", 'echo "$REDIS_URL"; echo "$SPARE_URL"').ok()
+    first, second = done.out.splitlines()
+    assert "@redis:6379" in first
+    assert "@spare:6379" in second
+
+
 def test_a_task_begins_with_a_copy_of_anothers_data(cli: Cli) -> None:
-    words = ("--env", "TOKEN=hush-hush", "--sidecar", "db=postgres", "busybox:1.35", "--", "sh", "-c", STILL)
+    words: tuple[str, ...] = (
+        "--env",
+        "TOKEN=hush-hush",
+        "--sidecar",
+        "db=postgres",
+        "busybox:1.35",
+        "--",
+        "sh",
+        "-c",
+        STILL,
+    )
     first = detached(cli, *words)
     folder = cli.home / "tasks" / first
     assert not [one for one in folder.glob("*.*") if "hush-hush" in one.read_text()]
@@ -333,7 +351,15 @@ def test_a_task_begins_with_a_copy_of_anothers_data(cli: Cli) -> None:
     assert db["container_host"] is None
     for source in (first, str(folder), str(folder / "data")):
         assert run(cli, "--data-from", source, "--sidecar", "db=postgres", "busybox:1.35").code == 125
+    shown = cli("inspect", first).ok().out
+    assert "memory 64 MiB" in shown
+    assert re.search(r"sidecar +db: DATABASE_URL, port 5432, from this host 127.0.0.1:\d+, data in /", shown)
+    assert "--reach db=isolated" in cli("url", first, "db", "--from", "isolated").err
     cli("cancel", first).ok()
+    for words in (("exec", first, "ls"), ("url", first, "db"), ("logs", first, "db"), ("status", first)):
+        told = cli(*words)
+        assert f"`stackctl inspect {first}`" in told.out + told.err
+        assert "stackctl up" not in told.out + told.err
     kept = cli.home / "tasks" / first / "data" / "db"
     assert any(kept.iterdir())
 

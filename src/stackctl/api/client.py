@@ -43,6 +43,7 @@ class Client:
         warn: Called with each warning, one sentence, in the thread where it arises; None to hear of none.
 
     Raises:
+        UsageError: There is no such word for `supervisor`.
         StateError: The state directory cannot be used or trusted.
         StackFileError: The user's configuration, or the machine's policy, cannot be read.
     """

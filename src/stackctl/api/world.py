@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 from weakref import WeakSet
 
 from stackctl.core.errors import UsageError
@@ -36,6 +36,7 @@ class World:
         warn: Called with each warning.
 
     Raises:
+        UsageError: There is no such word for `supervisor`.
         StateError: The state directory cannot be used or trusted.
         StackFileError: The user's configuration, or the machine's policy, cannot be read.
     """
@@ -55,6 +56,10 @@ class World:
         from stackctl.state.home import home_path, open_home
         from stackctl.state.store import FileStore
 
+        if supervisor not in (None, *get_args(Supervision)):
+            raise UsageError(
+                f"supervisor is {supervisor!r}", hint="it is `auto`, `manual`, or None for what is configured"
+            )
         self.environ = {**os.environ, **({"DOCKER_HOST": engine} if engine else {})}
         path = home_path(os.fspath(home) if home is not None else None, self.environ)
         self.store, self.clock = FileStore(open_home(path)), SystemClock()

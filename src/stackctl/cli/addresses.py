@@ -11,7 +11,7 @@ import click
 from stackctl.cli.command import command, instance_option, name_or_folder
 from stackctl.cli.inside import containers_of
 from stackctl.cli.views import reach_data
-from stackctl.cli.words import named
+from stackctl.cli.words import named, not_running
 from stackctl.core.errors import ServiceFailed
 from stackctl.ops.naming import known_service
 from stackctl.ops.reaching import Address, addresses, first_address, secret_values, variables
@@ -59,6 +59,9 @@ def _unreached(record: EnvironmentRecord, address: Address, where: str) -> Servi
         return ServiceFailed(
             message, hint=f"sidecars can be; containers on its own network reach it: {inside}"
         )
+    if record.task is not None:
+        reach = f"begin the task with `--reach {address.service}=isolated`"
+        return ServiceFailed(message, hint=f"{reach}; containers on its own network reach it: {inside}")
     return ServiceFailed(
         message, hint=f"`reach: [isolated]` in the stack file and `stackctl up {named(record)}` make it so"
     )
@@ -72,9 +75,7 @@ def found_addresses(session: Session, record: EnvironmentRecord) -> tuple[Addres
     """
     containers = containers_of(session, record)
     if not containers:
-        raise ServiceFailed(
-            f"nothing of `{named(record)}` is running", hint=f"start it with `stackctl up {named(record)}`"
-        )
+        raise ServiceFailed(f"nothing of `{named(record)}` is running", hint=not_running(record))
     return addresses(record, containers, secret_values(session.context, record))
 
 

@@ -14,6 +14,7 @@ import click
 
 from stackctl.cli.command import command
 from stackctl.cli.values import limit_layer
+from stackctl.cli.words import plural
 from stackctl.core.batch_results import INTERRUPTED
 from stackctl.core.errors import Problem, StackctlError, StackFileError, UsageError
 
@@ -272,7 +273,9 @@ def _tell(session: Session, batch: Batch, signals: _Signals) -> int:
     parts = [f"{count} {phase}" for phase, count in summary["counts"].items() if count]
     parts += [f"{summary[name]} {words}" for name, words in _REST if summary[name]]
     session.output.result(summary, ok=summary["ok"])
-    session.output.note(f"{summary['tasks']} tasks: {', '.join(parts)}; results in {summary['results']}")
+    session.output.note(
+        f"{plural(summary['tasks'], 'task')}: {', '.join(parts)}; results in {summary['results']}"
+    )
     if summary["interrupted"] or summary["not_started"]:
         session.output.note("--resume goes on with what is not finished")
     if signals.number:

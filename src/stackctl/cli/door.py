@@ -74,14 +74,28 @@ def _explain(error: BaseException, output: Output) -> int:
 
 
 def _told(error: StackctlError, code: int, output: Output) -> int:
+    from stackctl.cli.main import COMMANDS
+
+    known = f"stackctl {output.command}" if output.command in COMMANDS else "stackctl"
+    error.advice = error.advice.replace("stackctl COMMAND", known)
     output.error(error, code)
     return OWN_FAILURE if output.command == "run" and code not in (INTERRUPTED, TERMINATED) else code
 
 
 def _from_click(error: click.ClickException) -> UsageError:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx and error.ctx.parent:
+        return _lacking_command(error.ctx)
     message = error.format_message().rstrip(".")
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "stackctl"
     return UsageError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows how it is used")
+
+
+def _lacking_command(group: click.Context) -> UsageError:
+    names = group.command.list_commands(group) if isinstance(group.command, click.Group) else []
+    path = group.command_path
+    return UsageError(
+        f"`{path}` needs a command: {' or '.join(names)}", hint=f"`{path} --help` shows what each does"
+    )
 
 
 def _broken_pipe() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 GRACE = 2.0
 SHOWN = 10
+SWEPT_AGE = 60.0
+"""Seconds that an orphan must have lived to be swept, unless something else is said."""
 
 
 @click.group("guard")
@@ -117,14 +120,18 @@ def sweep_command(
     check_platform()
     expressions = [_expression(pattern) for pattern in patterns]
     table = read_processes()
-    found = swept(
+    age = duration(older_than, "--older-than", SWEPT_AGE)
+    matching = partial(
+        swept,
         table,
         {pid: any(one.search(process.command) for one in expressions) for pid, process in table.items()},
         user=os.geteuid(),
-        older_than=duration(older_than, "--older-than", 60.0),
         spare=ancestors(os.getpid(), table),
     )
-    enough = len(found) >= min_count
+    found = matching(older_than=age)
+    if not found:
+        _tell_none(session, len(matching(older_than=0.0)), age)
+    enough = not found or len(found) >= min_count
     act = bool(found) and enough and not dry_run
     stuck = end_processes(found, duration(grace, "--grace", GRACE)) if act else []
     _tell(session, found, stuck, enough=enough, act=act)
@@ -148,14 +155,22 @@ def _tell(
         output.line(f"{one.pid}  {age}  {one.command[:100]}")
     if len(found) > SHOWN:
         output.line(f"and {len(found) - SHOWN} more")
-    if not found:
-        output.note("no orphan matches")
-    elif not enough:
+    if not enough:
         output.note(f"{plural(len(found), 'orphan')}, fewer than --min-count: nothing was ended")
-    else:
+    elif found:
         output.note(f"{plural(len(found), 'orphan')} {'ended' if act else 'would be ended'}")
     for one in stuck:
         output.warn(f"process {one.pid} could not be ended")
+
+
+def _tell_none(session: Session, young: int, age: float) -> None:
+    if not young:
+        session.output.note("no orphan matches")
+        return
+    count = "1 orphan matches and is" if young == 1 else f"{young} orphans match and are all"
+    session.output.note(
+        f"{count} younger than {show_duration(age)}: nothing was ended; --older-than takes a shorter time"
+    )
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

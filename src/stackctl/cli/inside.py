@@ -10,7 +10,7 @@ import click
 
 from stackctl.cli.command import command, instance_option, name_argument, name_or_folder, words_argument
 from stackctl.cli.values import settings
-from stackctl.cli.words import named
+from stackctl.cli.words import named, not_running
 from stackctl.core.errors import ServiceFailed, StackctlError, UnknownName, UsageError
 from stackctl.core.records import TASK_SERVICE
 from stackctl.ops.naming import known_service
@@ -82,7 +82,7 @@ def _kept_logs(session: Session, record: EnvironmentRecord) -> int:
     if not files:
         raise ServiceFailed(
             f"nothing of `{named(record)}` is running and no log was kept",
-            hint=f"start it with `stackctl up {named(record)}`",
+            hint=not_running(record),
         )
     for path in files:
         session.output.note(f"saved in {path}:")
@@ -192,7 +192,7 @@ def _container(session: Session, record: EnvironmentRecord, service: str) -> Con
     for container in containers_of(session, record):
         if container.service == service and container.state == "running":
             return container
+    shown = f"`stackctl status {named(record)}` shows why; `stackctl up {named(record)}` starts it"
     raise ServiceFailed(
-        f"`{service}` of `{named(record)}` is not running",
-        hint=f"`stackctl status {named(record)}` shows why; `stackctl up {named(record)}` starts it",
+        f"`{service}` of `{named(record)}` is not running", hint=not_running(record) if record.task else shown
     )

@@ -183,6 +183,8 @@ def ended_words(record: EnvironmentRecord) -> str:
         return ""
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.ending.at))
     reason = record.ending.reason
+    if record.task is not None:
+        return f"ended {when} ({reason}); `stackctl inspect {record.title}` shows what is known of it"
     return f"ended {when} ({reason}); its data is kept, `stackctl up {named(record)}` starts it again"
 
 

@@ -12,8 +12,8 @@ import click
 
 from stackctl.cli.command import command
 from stackctl.cli.values import duration, limit_layer, settings
-from stackctl.core.errors import UsageError
-from stackctl.core.tasks import TaskSpec, check_environment, parse_mount, parse_sidecar
+from stackctl.core.errors import StackFileError, UsageError
+from stackctl.core.tasks import BY_HAND, TaskSpec, check_environment, parse_mount, parse_sidecars
 from stackctl.ops.task_asking import absolute_mount, defined
 from stackctl.ops.task_starting import StartOptions
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from stackctl.ops.task_starting import Started
 
 WAIT_SECONDS = 120.0
-SOURCE = "the command line"
 
 
 @command("run", runs=True)
@@ -110,7 +109,7 @@ def run_command(
         network=network,
         limits=limit_layer([one for one in limits if "." not in one.partition("=")[0]], lifetime),
         sidecar_limits=_sidecar_limits(limits),
-        sidecars=_reached(_sidecars(sidecars), reaches),
+        sidecars=_reached(parse_sidecars(sidecars), reaches),
         allow=tuple(allow),
         terminal=attended and has_terminal(),
         stdin=attended and has_input(),
@@ -120,6 +119,8 @@ def run_command(
         raise UsageError(
             "--in needs the name of an environment", hint="`make stack-test STACK=NAME`, in make"
         )
+    if instance and not inside:
+        raise UsageError("--instance goes with --in", hint="such as --in myenv --instance two")
     environment = session.environment(inside, instance) if inside else None
     if environment is not None:
         spec = defined(environment, spec)
@@ -214,7 +215,7 @@ def variables(given: Sequence[str], files: Sequence[str]) -> Mapping[str, str]:
         one if "=" in one else f"{one}={os.environ[one]}" for one in given if "=" in one or one in os.environ
     ]
     found.update(settings(words, "--env"))
-    return check_environment(found, SOURCE)
+    return check_environment(found, BY_HAND)
 
 
 def _read_env_file(file: str) -> dict[str, str]:
@@ -222,23 +223,17 @@ def _read_env_file(file: str) -> dict[str, str]:
     from stackctl.ops.finding import read_text
 
     found: dict[str, str] = {}
-    for number, line in enumerate(read_text(Path(file)).split("\n"), 1):
+    try:
+        content = read_text(Path(file))
+    except StackFileError as error:
+        raise UsageError(f"--env-file: {error.message}", hint="name a file of NAME=VALUE lines") from None
+    for number, line in enumerate(content.split("\n"), 1):
         name, sign, value = line.rstrip("\r").partition("=")
         name = name.strip()
         if not name or name.startswith("#") or not (sign or name in os.environ):
             continue
         found |= check_environment({name: value if sign else os.environ[name]}, f"{file}:{number}")
     return found
-
-
-def _sidecars(words: Sequence[str]) -> Mapping[str, SidecarSpec]:
-    from stackctl.ops.task_preparing import sidecar_specs
-
-    pairs = [parse_sidecar(word) for word in words]
-    twice = sorted({name for name, _ in pairs if [one for one, _ in pairs].count(name) > 1})
-    if twice:
-        raise UsageError(f"two sidecars are called `{twice[0]}`", hint="name one: --sidecar second=TEMPLATE")
-    return sidecar_specs(dict(pairs))
 
 
 def _reached(sidecars: Mapping[str, SidecarSpec], words: Sequence[str]) -> Mapping[str, SidecarSpec]:

@@ -75,7 +75,8 @@ def _row(line: TaskLine, now: float) -> tuple[str, ...]:
 
 
 def _why(line: TaskLine) -> str:
-    reason = line.reason if line.phase not in ("succeeded", "failed") else ""
+    own = line.phase in ("succeeded", "failed") and line.exit_code is not None
+    reason = "" if own else line.reason
     return "; ".join(one for one in (reason, "forgotten, its data is kept" if line.forgotten else "") if one)
 
 
@@ -225,22 +226,37 @@ def _told(plain: dict[str, Any]) -> list[str]:
     times = ("created", "started", "finished", "deadline")
     lines = []
     for key, value in plain.items():
-        if value in ("", [], {}, None, 0.0):
+        if value in ("", [], {}, None, 0.0) and (key, value) != ("exit_code", 0):
             continue
         if key in times:
             shown = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
-        elif key == "lifetime":
-            shown = show_duration(value)
-        elif key == "peak_memory":
-            shown = show_size(value)
+        elif key == "sidecars":
+            lines += [f"{'sidecar':<12} {name}: {_sidecar_words(one)}" for name, one in value.items()]
+            continue
         elif isinstance(value, dict):
-            shown = ", ".join(f"{name}: {one}" for name, one in value.items())
-        elif isinstance(value, list):
-            shown = " ".join(map(str, value))
+            shown = ", ".join(f"{name} {_amount(name, one)}" for name, one in value.items())
         else:
-            shown = str(value)
+            shown = _amount(key, value)
         lines.append(f"{key:<12} {shown}")
     return lines
+
+
+def _amount(name: str, value: Any) -> str:
+    """A value in the unit that its name tells."""
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(str, value))
+    if name == "lifetime" or name.startswith("sustain"):
+        return show_duration(value)
+    if name.endswith(("memory", "swap")):
+        return show_size(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _sidecar_words(one: dict[str, Any]) -> str:
+    """The variable of a sidecar, where it is reached, and where its data is."""
+    host = f"{one['host']}:{one['port']}" if one.get("host") and one.get("port") else ""
+    parts = (one["env"], f"port {one['container_port']}", f"from this host {host}" if host else "")
+    return ", ".join([*filter(None, parts), f"data in {one['data']}"])
 
 
 @command("rm")

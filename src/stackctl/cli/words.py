@@ -7,6 +7,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stackctl.core.records import LIVE
 from stackctl.core.units import show_duration, show_size
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ def named(record: EnvironmentRecord) -> str:
     if record.task is not None:
         return record.task.id
     return f"{record.stack} --instance {record.instance}" if record.instance else record.stack
+
+
+def not_running(record: EnvironmentRecord) -> str:
+    """What to do where an environment or task does not run: it is started again, or looked at."""
+    if record.task is not None:
+        state = f"is {record.phase}" if record.phase in LIVE else f"has ended, {record.phase}"
+        return f"the task {state}; `stackctl inspect {record.title}` shows what is known of it"
+    return f"start it with `stackctl up {named(record)}`"
 
 
 def plural(count: int, word: str) -> str:

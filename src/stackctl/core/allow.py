@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from stackctl.core.errors import UsageError
+from stackctl.core.names import nearest, shorten
 
 ALLOW: Mapping[str, str] = {
     "privileged": "run with every capability and every device of the host",
@@ -30,3 +33,16 @@ ALLOW: Mapping[str, str] = {
     "runtime": "run under another runtime than the engine's default",
     "sysctls": "change kernel parameters",
 }
+
+
+def check_allowed(words: Iterable[str], source: str) -> None:
+    """Refuse a word that allows nothing.
+
+    Raises:
+        UsageError: There is no such word; the hint has the nearest, or all.
+    """
+    for word in words:
+        if word not in ALLOW:
+            near = nearest(word, ALLOW, most=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(ALLOW)}"
+            raise UsageError(f"{source}: there is no word `{shorten(word)}` of allow", hint=hint)

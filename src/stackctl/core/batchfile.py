@@ -14,15 +14,15 @@ from stackctl.core.fields import Fields, Report, kind, text, words
 from stackctl.core.limits import Setting
 from stackctl.core.names import check_name, check_variable, shorten
 from stackctl.core.settings import container_path, image, read_limits, read_sidecars, scalar
-from stackctl.core.stack import SidecarSpec
 from stackctl.core.stackfile import command, read_allowed, read_guard
-from stackctl.core.tasks import Mount, TaskSpec, parse_mount, parse_sidecar
+from stackctl.core.tasks import Mount, TaskSpec, parse_mount, parse_sidecars
 from stackctl.core.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stackctl.core.limits import Layer
+    from stackctl.core.stack import SidecarSpec
 
 MAX_BYTES = 64 << 20
 """Bytes of JSON lines."""
@@ -195,17 +195,7 @@ def _mounts(sheet: Fields) -> tuple[Mount, ...]:
 def _sidecars(sheet: Fields) -> Mapping[str, SidecarSpec]:
     if isinstance(sheet.raw["sidecars"], dict):
         return read_sidecars(sheet)
-    return sheet.read("sidecars", _sidecar_words, {})
-
-
-def _sidecar_words(raw: Any) -> Mapping[str, SidecarSpec]:
-    found: dict[str, SidecarSpec] = {}
-    for word in words(raw):
-        name, template = parse_sidecar(word)
-        if name in found:
-            raise ValueError(f"two sidecars are called `{name}`; name one: second={template}")
-        found[name] = SidecarSpec(template=template)
-    return found
+    return sheet.read("sidecars", lambda raw: parse_sidecars(words(raw)), {})
 
 
 _READ: tuple[tuple[str, str, Callable[[Fields], Any]], ...] = (

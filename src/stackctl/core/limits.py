@@ -71,6 +71,13 @@ def _parse_memory(text: str | int) -> int:
 
 
 EXAMPLE = "memory=2g"
+EXAMPLES = {
+    "pids": "pids=200",
+    "memory": EXAMPLE,
+    "swap": "swap=2g",
+    "cpus": "cpus=1.5",
+    "lifetime": "lifetime=8h",
+}
 PARSERS = {
     "pids": parse_count,
     "memory": _parse_memory,
@@ -261,7 +268,9 @@ def limit_layer_from_words(words: Sequence[str], origin: str) -> Layer:
         raw[name.strip()] = value
     layer, wrong = parse_layer(raw, dict.fromkeys(raw, origin))
     for name, sentence in wrong.items():
-        raise UsageError(f"{origin} {shorten(name)}: {sentence}", hint=f"such as {origin} {EXAMPLE}")
+        raise UsageError(
+            f"{origin} {shorten(name)}: {sentence}", hint=f"such as {origin} {EXAMPLES.get(name, EXAMPLE)}"
+        )
     return layer
 
 

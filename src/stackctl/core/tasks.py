@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from stackctl.core.errors import UsageError
 from stackctl.core.names import check_name, check_variable
+from stackctl.core.stack import SidecarSpec
 
 if TYPE_CHECKING:
     from stackctl.core.limits import Layer, Setting
     from stackctl.core.records import EnvironmentRecord
-    from stackctl.core.stack import Guard, SidecarSpec
+    from stackctl.core.stack import Guard
 
 NO_NETWORK = "none"
+BY_HAND = "the command line"
+"""The `source` of a task whose options were typed."""
 STACK = "inst"
 """What stands where an environment has the name of its stack."""
 ENDED_WELL = "succeeded"
@@ -78,7 +81,7 @@ class TaskSpec:
     keep: bool = False
     holder: str = ""
     key: str = ""
-    source: str = "the command line"
+    source: str = BY_HAND
     lines: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -128,6 +131,7 @@ def task_line(record: EnvironmentRecord) -> TaskLine:
     if task is None:
         raise ValueError(f"{record.project} is no task")
     ending = record.ending if record.phase in FINISHED else None
+    finished = task.finished or (ending.at if ending else 0.0)
     return TaskLine(
         id=task.id,
         name=task.name,
@@ -136,7 +140,8 @@ def task_line(record: EnvironmentRecord) -> TaskLine:
         command=task.command,
         created=record.created,
         started=task.started,
-        finished=task.finished or (ending.at if ending else 0.0),
+        # docker writes the start of what ends at once later than its end
+        finished=max(finished, task.started) if finished else 0.0,
         exit_code=task.exit_code,
         peak_pids=task.peak_pids,
         peak_memory=task.peak_memory,
@@ -199,6 +204,28 @@ def parse_sidecar(word: str) -> tuple[str, str]:
     if name == "task":
         raise UsageError("a sidecar cannot be called `task`", hint="that is the task itself")
     return check_name(name, "sidecar"), template
+
+
+def parse_sidecars(words: Iterable[str]) -> dict[str, SidecarSpec]:
+    """Read several, by name; of one template the first has its variable, each other `<NAME>_URL`.
+
+    Raises:
+        UsageError: A name cannot be one, or stands twice.
+    """
+    found: dict[str, SidecarSpec] = {}
+    for word in words:
+        name, template = parse_sidecar(word)
+        if name in found:
+            hint = f"name one, such as second={template}"
+            raise UsageError(f"two sidecars are called `{name}`", hint=hint)
+        again = any(one.template == template for one in found.values())
+        found[name] = SidecarSpec(template=template, env=url_variable(name) if again else "")
+    return dict(sorted(found.items()))
+
+
+def url_variable(name: str) -> str:
+    """The variable that carries a sidecar's URL where that of its template is taken: `<NAME>_URL`."""
+    return f"{'_' if name[0].isdigit() else ''}{name.upper().replace('-', '_')}_URL"
 
 
 def check_environment(values: Mapping[str, str], source: str) -> dict[str, str]:

@@ -106,6 +106,8 @@ def parse_cpus(text: str | int | float) -> float:
         cpus = float(text) if not isinstance(text, bool) else float("nan")
     except (TypeError, ValueError, OverflowError):
         cpus = float("nan")
+    if 0 < cpus < 0.01:
+        raise ValueError(f"the engine takes no less than 0.01 cpus, not {_shown(text)}")
     if not 0.01 <= cpus < 1e6:
         raise ValueError(f"a number of cpus such as 0.5 or 2 was expected, not {_shown(text)}")
     return cpus

@@ -126,6 +126,12 @@ MEANINGS: tuple[Meaning, ...] = (
         "check its name and tag, `docker login` if it is private, or build it",
     ),
     Meaning(
+        r"unable to find (?:user|group) ([^\s:]+)",
+        EngineRefused,
+        "the image knows no user or group `{0}`",
+        "name one that its /etc/passwd has, or a number such as 1000:1000",
+    ),
+    Meaning(
         r"dependency failed to start: (.+)",
         ServiceFailed,
         "a service that others wait for failed: {0}",

@@ -279,7 +279,8 @@ def _lose(case: _Case) -> tuple[str, ...]:
     if not case.scene.containers:
         take_down(case.context, (), case.scene.networks)
     ended(case.context, case.record, "lost", case.action.reason)
-    return (f"recorded as lost, data kept; `stackctl up {case.record.stack}` starts it again",)
+    again = "" if case.record.task else f"; `stackctl up {case.record.stack}` starts it again"
+    return (f"recorded as lost, data kept{again}",)
 
 
 def _restart(case: _Case) -> tuple[str, ...]:

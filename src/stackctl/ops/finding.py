@@ -160,6 +160,8 @@ def find_template(name: str, places: Places, *, first: Path) -> TemplateFolder:
         UnknownName: There is no such template.
         StackFileError: A file cannot be read, is too large, or is a link out of the folder.
     """
+    from stackctl.core.sidecars import FOLDER
+
     for part in name.split("/"):
         check_name(part, "template")
     for base in dict.fromkeys((first, *places.all())):
@@ -172,6 +174,10 @@ def find_template(name: str, places: Places, *, first: Path) -> TemplateFolder:
                 shipped=base == places.shipped,
             )
     known = template_names(places)
+    if name.startswith(FOLDER):
+        named = sorted(one.removeprefix(FOLDER) for one in known if one.startswith(FOLDER))
+        word = name.removeprefix(FOLDER)
+        raise UnknownName(f"there is no sidecar template `{word}`", hint=f"there are: {', '.join(named)}")
     near = nearest(name, known) or tuple(sorted(known))
     raise UnknownName(f"there is no template `{name}`", hint=f"there are: {', '.join(near)}")
 

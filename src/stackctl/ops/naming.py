@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stackctl.ops.protocols import Store
 
 _ID = re.compile(r"(?:inst-)?[0-9a-f]{1,12}")
+_LONG_ID = re.compile(r"inst-[0-9a-f]{1,12}|[0-9a-f]{6,12}")
+"""What is meant as a task's id where it is nothing else."""
 
 
 def environment(word: str, instance: str, places: Places, store: Store) -> EnvironmentRecord:
@@ -205,7 +207,14 @@ def _unknown(word: str, instance: str, places: Places, records: Sequence[Environ
     near = nearest(word, [*stack_files(places), *(record.project for record in records)])
     if near:
         return UnknownName(f"there is no environment {named}", hint=f"did you mean {' or '.join(near)}?")
-    find_stack(word, places)
+    if _LONG_ID.fullmatch(word) and not instance:
+        return UnknownName(f"there is no task {named}", hint="`stackctl tasks --all` shows every one")
+    try:
+        find_stack(word, places)
+    except UnknownName as error:
+        more = "" if instance else "; `stackctl tasks --all` shows every task"
+        what = "no stack" if instance else "no stack and no task"
+        return UnknownName(f"there is {what} `{word}`", hint=f"{error.hint}{more}")
     return UnknownName(f"there is no environment {named}", hint="`stackctl list` shows every one")
 
 

@@ -10,20 +10,24 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stackctl.core.errors import UsageError
+from stackctl.core.allow import check_allowed
+from stackctl.core.errors import PolicyError, StackFileError, UsageError
 from stackctl.core.names import check_image, check_name, task_project
 from stackctl.core.records import TASK_SERVICE
 from stackctl.core.stack import Rendered, ServiceSettings, SidecarSpec, Stack
-from stackctl.core.tasks import NO_NETWORK, STACK, Mount, TaskSpec
+from stackctl.core.tasks import BY_HAND, NO_NETWORK, STACK, Mount, TaskSpec
 from stackctl.core.tokens import escape
 from stackctl.ops.finding import Found, Places, find_template, read_macros
 from stackctl.ops.preparing import Prepared, Request, Sources, in_bounds, rules_for
 
 if TYPE_CHECKING:
+    from stackctl.core.errors import Problem
     from stackctl.core.stack import Configuration, MachinePolicy, TemplateFolder
 
 _PLAIN_MOUNT = "outside-mount"
 """The word that a mount holds which was named for this one task: that it lies elsewhere was the point."""
+LEAST_PIDS = 2
+"""A container's init, and what it starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +126,11 @@ def prepare_task(task: str, spec: TaskSpec, kitchen: Kitchen) -> PreparedTask:
     """
     check_spec(spec)
     stack = _stack(spec)
-    rendered = _rendered(spec, kitchen)
+    try:
+        rendered = _rendered(spec, kitchen)
+    except StackFileError as error:
+        error.advice = "correct what the task asks for; nothing was started"
+        raise
     found = Found(
         name=STACK, root=str(kitchen.root), source=spec.source, text="", base=kitchen.root, shipped=False
     )
@@ -133,7 +141,10 @@ def prepare_task(task: str, spec: TaskSpec, kitchen: Kitchen) -> PreparedTask:
     from stackctl.core.policy import bound
 
     rules, watchdogs = rules_for(sources, rendered, request, kitchen.configuration, kitchen.machine)
-    bounded = bound(rendered.document, rules)
+    try:
+        bounded = bound(rendered.document, rules)
+    except PolicyError as error:
+        raise _as_a_tasks(error, spec) from None
     bounded = replace(bounded, document=stamp_files(bounded.document, rendered.files))
     text = dump(bounded.document)
     prepared = Prepared(
@@ -172,11 +183,45 @@ def check_spec(spec: TaskSpec) -> None:
         )
     if TASK_SERVICE in spec.sidecars:
         raise UsageError(f"{spec.source}: a sidecar cannot be called `{TASK_SERVICE}`")
+    check_allowed(spec.allow, spec.source)
+    _check_limits(spec)
     for word in (*spec.command, spec.workdir, spec.user):
         if "\0" in word:
             raise UsageError(f"{spec.source}: a word has a NUL in it")
     if spec.workdir and not spec.workdir.startswith("/"):
         raise UsageError(f"{spec.source}: the working directory `{spec.workdir}` is not absolute")
+
+
+def _check_limits(spec: TaskSpec) -> None:
+    layers = {"": spec.limits, **{f"{name}.": one for name, one in spec.sidecar_limits.items()}}
+    for owner, layer in layers.items():
+        if owner and "lifetime" in layer:
+            raise UsageError(
+                f"{spec.source}: {owner}lifetime: a sidecar has the lifetime of its task",
+                hint="set the task's, as in --lifetime 1h",
+            )
+        if "pids" in layer and layer["pids"].value < LEAST_PIDS:
+            raise UsageError(
+                f"{spec.source}: {owner}pids: with {layer['pids'].value} nothing can start, "
+                "since the init of a container is a process too",
+                hint=f"set {LEAST_PIDS} or more, such as {owner}pids=64",
+            )
+
+
+def _as_a_tasks(error: PolicyError, spec: TaskSpec) -> PolicyError:
+    """A refusal in the words of a task, for which no stack file is."""
+    by_hand = spec.source == BY_HAND
+
+    def told(one: Problem) -> Problem:
+        own = one.service == TASK_SERVICE
+        path = one.path.removeprefix(f"services.{TASK_SERVICE}.") if own else one.path
+        if not own or "stack file" not in one.hint:
+            return replace(one, path=path)
+        way = f"--allow {one.word}" if by_hand else f"allow: [{one.word}]"
+        return replace(one, path=path, hint=f"if it must be so, allow it by name: `{way}`")
+
+    problems = tuple(map(told, error.problems))
+    return PolicyError(f"{spec.source}: the task asks for what policy refuses", problems=problems)
 
 
 def _stack(spec: TaskSpec) -> Stack:
@@ -249,8 +294,3 @@ def _networks(spec: TaskSpec) -> dict[str, Any]:
     if not spec.network or spec.network == NO_NETWORK:
         return {}
     return {"networks": {spec.network: {"external": True}}}
-
-
-def sidecar_specs(words: Mapping[str, str]) -> dict[str, SidecarSpec]:
-    """Sidecars by template: name -> spec."""
-    return {name: SidecarSpec(template=template) for name, template in sorted(words.items())}
