@@ -574,6 +574,10 @@ def test_a_volume_that_is_used_outlives_down_and_purge(cli: Cli, plain: Plain) -
         line.split("| ", 1)[-1] for line in cli("logs", "db").ok().out.splitlines(keepends=True)
     )
     cli("down").ok()
+    alone = cli.checkout / "alone"
+    cli("eject", "--to", str(alone)).ok()
+    volumes = f"which `down -v` leaves: `{plain.name}_cache`, `{plain.name}_data`."
+    assert volumes in (alone / "NOTES.md").read_text()
     cli("purge", plain.name, "--yes").ok()
     assert plain.has("data")
     assert plain.has("cache")

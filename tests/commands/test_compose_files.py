@@ -119,6 +119,11 @@ def test_wrong_words_are_told_apart(cli: Cli) -> None:
     assert wrong.code == 5
     assert "nonsense" in wrong.err
     assert "Traceback" not in wrong.err
+    (cli.checkout / "compose.yaml").write_text("services: {web: {image: 'busybox:1.35', pids_limit: -1}}\n")
+    endless = cli("bound")
+    assert endless.code == 3
+    assert "compose.yaml:1: services.web.pids_limit" in endless.err
+    assert "by name" not in endless.err  # no word allows it
     cli.stack("lost", "compose: ../nowhere.yml\n")
     lost = cli("up", "lost")
     assert lost.code == 2

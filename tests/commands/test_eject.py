@@ -120,7 +120,10 @@ def test_it_runs_without_stackctl_bounded_and_on_the_same_data(cli: Cli, shop: N
     assert ports["db"] == [int(record["STACKCTL_PORT_DB_5432"])]
 
     cli("reap").ok()
-    assert cli("up", "shop").code == 5  # it is not ours any more, and never shares the data
+    other = cli("up", "shop")
+    assert other.code == 5  # it is not ours any more, and never shares the data
+    assert f"`docker compose -p {up['project']} down` ends what was started without stackctl" in other.err
+    assert "adopt" not in other.err
     assert {one.id for one in folder.up().values()} == {one.id for one in found.values()}
     folder("down")
     cli("up", "shop").ok()

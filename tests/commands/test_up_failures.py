@@ -79,6 +79,7 @@ def test_an_unhealthy_service_fails_before_the_deadline(cli: Cli) -> None:
     assert done.code == 1
     assert "`app` is unhealthy" in done.err
     assert "feeling ill" in done.err
+    assert "hint: `stackctl logs s` shows" in done.err
     assert nothing_left(cli)
 
 

@@ -55,6 +55,10 @@ def test_notes_name_what_there_is_and_nothing_else() -> None:
         "web (always)",
     ):
         assert words in full
+    assert "External" not in full
+    adopted = notes("shop", "p", Belongings(external=("old_data",)))
+    assert "External volumes, which were there before and which `down -v` leaves: `old_data`." in adopted
+    assert "found by the project's name" not in adopted
     bare = notes("shop", "p", Belongings())
     assert "It keeps none." in bare
     assert "## Secrets" not in bare

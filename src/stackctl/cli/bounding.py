@@ -46,7 +46,8 @@ def bound_command(
     if found.refused and not everything:
         raise PolicyError(
             f"{chosen[0]} asks for what policy refuses",
-            hint="`--allow-all` bounds it for a look; a stack file allows it by name",
+            hint="`--allow-all` bounds it for a look"
+            + ("; a stack file allows it by name" if found.needed else ""),
             problems=located_in(found.refused, sources),
         )
     _tell(session, found, explain)

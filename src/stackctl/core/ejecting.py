@@ -17,7 +17,8 @@ class Belongings:
 
     Args:
         data: Data folder -> its path, as its variable in `.env` has it.
-        volumes: Names of the engine's named volumes.
+        volumes: Names of the engine's named volumes, found by the project's name.
+        external: Those that are found by their own name, whatever the project is called.
         secrets: Names of the files below `secrets/`.
         restarts: Service -> its restart policy, which the engine carries out from now on.
         built: Services whose images are built, from folders of the checkout.
@@ -26,6 +27,7 @@ class Belongings:
 
     data: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     restarts: Mapping[str, str] = field(default_factory=dict)
     built: tuple[str, ...] = ()
@@ -118,6 +120,9 @@ def _data(project: str, has: Belongings) -> str:
     if has.volumes:
         named = ", ".join(f"`{name}`" for name in has.volumes)
         lines += [f"Named volumes of the engine, found by the project's name `{project}`: {named}.", ""]
+    if has.external:
+        named = ", ".join(f"`{name}`" for name in has.external)
+        lines += [f"External volumes, which were there before and which `down -v` leaves: {named}.", ""]
     if has.root:
         lines += [f"What it mounts or builds from the checkout lies in `{has.root}` (`STACKCTL_ROOT`).", ""]
     if has.built:

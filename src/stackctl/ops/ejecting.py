@@ -14,6 +14,7 @@ from stackctl.core.errors import Busy
 from stackctl.core.holes import FILES, PROJECT, ROOT, SECRETS, data_hole, hole_name
 from stackctl.core.labels import Stamp
 from stackctl.core.placement import place
+from stackctl.core.rules import says_no
 from stackctl.ops.looking import look
 from stackctl.ops.placing import connection_files, world_of
 from stackctl.ops.volumes import with_kept_volumes
@@ -130,15 +131,23 @@ def _known_secrets(context: Context, record: EnvironmentRecord | None, prepared:
 
 
 def _belongings(prepared: Prepared, document: Mapping[str, Any], values: Mapping[str, str]) -> Belongings:
-    volumes = document.get("volumes") or {}
+    named = _volumes(document, prepared.project)
     return Belongings(
         data={one.name: values[hole_name(data_hole(one.name))] for one in prepared.rendered.data},
-        volumes=tuple(
-            str(section.get("name") or f"{prepared.project}_{name}").replace(PROJECT, prepared.project)
-            for name, section in sorted(volumes.items())
-        ),
+        volumes=tuple(name for name, external in named if not external),
+        external=tuple(name for name, external in named if external),
         secrets=tuple(one.name for one in prepared.rendered.secrets),
         restarts=restarts(document),
         built=tuple(sorted(name for name, one in document["services"].items() if one.get("build"))),
         root=values.get(hole_name(ROOT), ""),
     )
+
+
+def _volumes(document: Mapping[str, Any], project: str) -> list[tuple[str, bool]]:
+    """The name of each volume on the engine, and whether it is an external one."""
+    found = []
+    for key, section in sorted((document.get("volumes") or {}).items()):
+        one = section or {}
+        name = str(one.get("name") or f"{project}_{key}").replace(PROJECT, project)
+        found.append((name, not says_no(one.get("external"))))
+    return found

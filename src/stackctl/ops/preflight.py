@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stackctl.core.coverage import uncovered
 from stackctl.core.errors import EngineRefused, LimitsUnenforced, PolicyError
+from stackctl.core.labels import PREFIX
 from stackctl.core.units import show_size
 
 if TYPE_CHECKING:
@@ -62,10 +63,15 @@ def check_in_the_way(context: Context, scene: Scene, services: Mapping[str, Serv
     if not strangers:
         return
     names = ", ".join(sorted(f"`{one.name}`" for one in strangers))
+    hint = (
+        f"`docker compose -p {scene.project} down` ends what was started without stackctl, as from `eject`"
+        if not any(f"{PREFIX}project" in one.labels for one in strangers)
+        else f"`stackctl adopt {scene.project}` takes on what was forgotten and "
+        f"`stackctl reap --force {scene.project}` ends it; remove what is somebody else's by hand"
+    )
     raise EngineRefused(
         f"{names} is labelled as a service of `{scene.project}`, and nothing proves that it is its own",
-        hint=f"`stackctl adopt {scene.project}` takes on what was forgotten and "
-        f"`stackctl reap --force {scene.project}` ends it; remove what is somebody else's by hand",
+        hint=hint,
     )
 
 

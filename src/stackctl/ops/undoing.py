@@ -96,3 +96,4 @@ def keep_logs(
             shown.append("\n".join([f"last lines of `{container.service}` ({path}):", *lines]))
     if isinstance(error, StackctlError):
         error.details = tuple(shown)
+        error.hint = error.hint or f"`stackctl logs {record.stack}` shows what every service wrote"
