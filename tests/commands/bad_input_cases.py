@@ -142,7 +142,7 @@ WORDS = (
         {"checkout/compose.yaml": f"services: {{web: {{image: '{IMAGE}'}}}}\n"},
     ),
     cast("down of both", "down hello --all", "--all", "stackctl list"),
-    cast("logs of what is not there", "logs nothing", "nothing", "stackctl list"),
+    cast("logs of nothing", "logs nothing", "nothing", "stackctl list"),
     cast("exec in nothing", "exec nothing web true", "nothing", "stackctl list"),
     cast("url of nothing", "url nothing", "nothing", "stackctl list"),
     cast("extend of nothing", "extend nothing 1h", "nothing", "stackctl list"),
@@ -590,7 +590,10 @@ TASKS = (
         code=125,
     ),
     cast(
-        "logs of what is not there", "logs nothing-here", "no stack and no task `nothing-here`", "tasks --all"
+        "logs of what is not there",
+        "logs nothing-here",
+        "there is no stack `nothing-here`, and no task",
+        "tasks --all",
     ),
     cast("a command in nobody", "exec 0123456789ab ls", "there is no task `0123456789ab`", "tasks --all"),
     cast("a guard without a command", "guard", "needs a command: run or sweep", "guard --help"),

@@ -213,8 +213,8 @@ def _unknown(word: str, instance: str, places: Places, records: Sequence[Environ
         find_stack(word, places)
     except UnknownName as error:
         more = "" if instance else "; `stackctl tasks --all` shows every task"
-        what = "no stack" if instance else "no stack and no task"
-        return UnknownName(f"there is {what} `{word}`", hint=f"{error.hint}{more}")
+        nor = "" if instance else ", and no task of that name"
+        return UnknownName(f"there is no stack `{word}`{nor}", hint=f"{error.hint}{more}")
     return UnknownName(f"there is no environment {named}", hint="`stackctl list` shows every one")
 
 
