@@ -102,10 +102,12 @@ def release(folder: Path, version: str, base_url: str, key: str, names: dict[str
     return "release() {\n" + "".join(f"  {fact}='{value}'\n" for fact, value in facts.items()) + "}\n"
 
 
-def publish(wheel: Path, version: str, base_url: str, key: str, epoch: int, wheels: list[Path]) -> None:
+def publish(
+    wheel: Path, version: str, base_url: str, key: str, epoch: int, wheels: list[Path], runtime: list[str]
+) -> None:
     """Write the bundle, the pins, install.sh and SHA256SUMS beside the wheel."""
     folder = wheel.parent
-    wanted = [f"stackctl-compose=={version} --hash=sha256:{digest(wheel)}", *pins("runtime")]
+    wanted = [f"stackctl-compose=={version} --hash=sha256:{digest(wheel)}", *runtime]
     (folder / "requirements.txt").write_text("\n".join(wanted) + "\n")
     (pip,) = (path for path in wheels if path.name.startswith("pip-"))
     shutil.copyfile(pip, folder / pip.name)
@@ -133,11 +135,13 @@ def main() -> None:
     parser.add_argument("--epoch", type=int, required=True)
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "wheels")
     parser.add_argument("--wheels", type=Path, help="the wheels of the bundle, instead of the pinned ones")
+    parser.add_argument("--runtime", default="runtime", help="the pins of the dependencies, or `none`")
     given = parser.parse_args()
     version = given.wheel.name.split("-")[1]
     wheels = sorted(given.wheels.glob("*.whl")) if given.wheels else wheelhouse(given.cache)
+    runtime = [] if given.runtime == "none" else pins(given.runtime)
     base_url = given.base_url.rstrip("/")
-    publish(given.wheel.resolve(), version, base_url, given.signing_key, given.epoch, wheels)
+    publish(given.wheel.resolve(), version, base_url, given.signing_key, given.epoch, wheels, runtime)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,12 @@ fix() {
   "$tools/ruff" check --quiet --fix || failed=', ruff'
   "$tools/ruff" format --quiet
   on shell_files "$tools/shfmt" -i 2 -ci -w
+  (cd scripts && sha256sum install.sh >install.sha256)
+}
+
+# A change of the installer is seen in review as one of its hash
+installer_hash() {
+  (cd scripts && sha256sum -c install.sha256)
 }
 
 check_all() {
@@ -82,6 +88,7 @@ check_all() {
   check 'lint-imports' "$tools/lint-imports" --cache-dir .cache/import-linter
   check 'shellcheck' on shell_programs "$tools/shellcheck" --check-sourced
   check 'shfmt' on shell_files "$tools/shfmt" -i 2 -ci -d
+  check 'the hash of install.sh' installer_hash
   check 'no registry, no folder of this machine' portable
   check 'generated docs' "$tools/python" scripts/docs.py --check
 }

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,13 +82,26 @@ def _install(given: Mapping[str, str], voice: _Voice) -> None:
         if is_current(installation, release) and not given["force"]:
             voice.say(f"stackctl {release.version} is already installed: {launcher}")
             return
-        done = install(installation, release, launcher, os.environ, voice.step)
+        try:
+            done = install(installation, release, launcher, os.environ, voice.step)
+        except BaseException:
+            _undo_first(installation)
+            raise
         if given["completions"]:
             voice.step("write completions")
             write_completions(installation, _data_folder(given["home"]), os.environ)
         _look_after_path(installation, launcher, given, voice)
     _hand_over(installation, done, voice)
     _report(launcher, release.version, release.wheels.parent / "state", voice)
+
+
+def _undo_first(installation: Installation) -> None:
+    """Where nothing was installed before, nothing of a failed installation stays."""
+    from stackctl.ops.uninstalling import uninstall
+
+    if not installation.version_at("current"):
+        with suppress(StackctlError):
+            uninstall(installation)
 
 
 def _data_folder(home: str) -> Path:
