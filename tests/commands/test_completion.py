@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,6 +53,7 @@ def record(store: FileStore, stack: str, root: str, instance: str) -> Environmen
         generation="g",
         phase="running",
         root=root,
+        stack_file=f"{root}/stacks/{stack}.yaml",
         engine="e",
         home=store.identity,
         user=os.getuid(),
@@ -219,3 +225,93 @@ def test_options_are_told_from_words() -> None:
     assert typed.options == {"--home": "/x", "--tail": "5"}
     assert read_words(["new", "shop", "--template"]).pending == "--template"
     assert read_words(["exec", "-u", "me", "shop", "web", "-x"]).words == ["exec", "shop", "web", "-x"]
+
+
+TASKS = "template: hello\ntasks: {test: {image: a}, tidy: {image: a}}\n"
+SHOWN = [
+    ("up sh", "up shop"),
+    ("up hel", "up hello"),
+    ("logs shop w", "logs shop web"),
+    ("down ol", f"down {project_name('old', '/gone')}"),
+    ("run --in shop te", "run --in shop test"),
+    ("doct", "doctor"),
+]
+
+
+def test_tasks_of_a_stack(in_bash: Complete, cli: Cli) -> None:
+    cli.stack("shop", TASKS)
+    assert in_bash("run", "--in", "shop", "") == ["test", "tidy"]
+    assert in_bash("run", "--in", "nothing", "") == []
+    assert in_bash("run", "") == []
+
+
+def typed_at(shell: str, setup: str, begun: str, cli: Cli, folder: Path) -> str:
+    """The command line of an interactive shell on a terminal, after TAB."""
+    program = shutil.which(shell)
+    assert program, f"install {shell}: this test presses TAB in it"
+    seen = folder / "seen"
+    env = cli.environment(
+        PATH=f"{folder}/bin:{os.environ['PATH']}", SEEN=str(seen), TERM="xterm", HOME=str(folder)
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(cli.checkout)
+        os.execve(program, PROGRAMS[shell], env)
+    ready = folder / "ready"
+    try:
+        os.write(terminal, f"{setup}; touch {ready}\n".encode())
+        wait_for(ready, terminal)
+        os.write(terminal, f"stackctl {begun}\t".encode())
+        time_up = time.monotonic() + DEADLINE_S
+        while time.monotonic() < time_up:  # the key that shows the line is heeded only after TAB was answered
+            os.write(terminal, b"\x14")
+            drain(terminal)
+            if seen.exists() and seen.read_text().strip() != f"stackctl {begun}":
+                break
+        return seen.read_text().strip().removeprefix("stackctl ")
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+DEADLINE_S = 60
+PROGRAMS = {
+    "bash": ["bash", "--norc", "--noprofile", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+    "fish": ["fish", "--no-config", "-i"],
+}
+SETUPS = {
+    "bash": """eval "$(stackctl completion bash)"; """
+    """bind -x '"\\C-t":printf "%s" "$READLINE_LINE" > "$SEEN"'""",
+    "zsh": 'autoload -Uz compinit; compinit -u -D; eval "$(stackctl completion zsh)"; '
+    'show() { print -rn -- "$BUFFER" > "$SEEN" }; zle -N show; bindkey "^T" show',
+    "fish": "stackctl completion fish | source; bind \\ct 'commandline > $SEEN'",
+}
+
+
+def drain(terminal: int) -> None:
+    """Read what the shell draws, so that it goes on."""
+    while select.select([terminal], [], [], 0.2)[0]:
+        with suppress(OSError):
+            if not os.read(terminal, 65536):
+                return
+
+
+def wait_for(path: Path, terminal: int) -> None:
+    time_up = time.monotonic() + DEADLINE_S
+    while not path.exists():
+        assert time.monotonic() < time_up, "the shell did not come up"
+        drain(terminal)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", SHELLS)
+def test_tab_in_a_real_shell(cli: Cli, tmp_path: Path, shell: str, in_bash: Complete) -> None:
+    """`in_bash` has put a `stackctl` into `bin`."""
+    cli.stack("shop", TASKS)
+    for number, (begun, meant) in enumerate(SHOWN):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        (folder / "bin").symlink_to(tmp_path / "bin")
+        assert typed_at(shell, SETUPS[shell], begun, cli, folder) == meant

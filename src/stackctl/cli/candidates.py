@@ -121,6 +121,19 @@ def complete_tasks(typed: Typed) -> Iterable[CompletionItem[Any]]:
     ]
 
 
+def complete_stack_tasks(typed: Typed) -> Iterable[CompletionItem[Any]]:
+    """Behind `run --in ENV`: the tasks of that environment's stack."""
+    from stackctl.core.documents import load
+    from stackctl.ops.finding import read_text
+
+    named = typed.options.get("--in", "")
+    for record in _records(typed) if named else ():
+        if named == _called(record, typed) or named == record.project:
+            tasks = load(read_text(Path(record.stack_file)), source=record.stack_file).data.get("tasks")
+            return [CompletionItem(name) for name in tasks or ()]
+    return ()
+
+
 def complete_services(typed: Typed) -> Iterable[CompletionItem[Any]]:
     """Services of the environment that was named, those left out that were named already."""
     instance = typed.options.get("--instance", "")
@@ -200,7 +213,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "down": (complete_environments,),
     "restart": (complete_inside, complete_services),
     "with": (complete_stacks,),
-    "run": (),
+    "run": (complete_stack_tasks,),
     "batch": (),
     "tasks": (complete_task_actions,),
     "wait": (complete_tasks,),

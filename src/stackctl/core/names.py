@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from hashlib import sha256
 
 from stackctl.core.errors import UnknownName, UsageError
@@ -112,6 +111,8 @@ def task_of(project: str) -> str:
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:
     """The known names that look most like this one, best first."""
+    from difflib import get_close_matches  # a name that is known needs none of it
+
     return tuple(get_close_matches(name[:80], sorted(set(known)), n=most, cutoff=0.5))
 
 
