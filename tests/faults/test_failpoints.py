@@ -55,6 +55,7 @@ ENGINE_QUESTIONS = {
     "warm",
 }
 STORE_QUESTIONS = {
+    "end_wished",
     "finished_tasks",
     "output_tail",
     "past",

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -304,6 +305,24 @@ def test_cancel_ends_it_and_says_143(cli: Cli) -> None:
     assert cli("logs", task).ok().out == "ready\n"
     cli("cancel", task).ok()
     assert last(cli)["phase"] == "cancelled"
+
+
+def test_cancel_ends_one_that_is_still_being_started(cli: Cli) -> None:
+    shipped = Path(__file__).parents[2] / "templates" / "sidecars" / "redis"
+    slow = cli.checkout / "templates" / "sidecars" / "slow"
+    shutil.copytree(shipped, slow)
+    compose = slow / "compose.yaml.j2"
+    compose.write_text(re.sub(r"- test .* = PONG", "- 'false'", compose.read_text()))
+    child = cli.start("run", *SMALL, "--sidecar", "slow", "busybox:1.35", "--", "sh", "-c", STILL)
+    until(cli.containers, 60, "its sidecar runs")
+    begun = str(cli("tasks", "--json").ok().data[-1]["id"])
+    assert cli("cancel", begun, timeout=30).ok().err == f"task {begun} is cancelled\n"
+    out, err = child.communicate(timeout=30)
+    assert (child.returncode, out) == (143, ""), err
+    assert "cancelled while it was started" in err
+    told = last(cli)
+    assert (told["phase"], told["reason"]) == ("cancelled", "by hand")
+    assert cli.containers() == ()
 
 
 def test_sidecars_come_first_are_reached_by_url_and_keep_their_data(cli: Cli) -> None:

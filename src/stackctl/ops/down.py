@@ -119,6 +119,8 @@ def _end_inside(context: Context, project: str, command: str) -> None:
     for one in context.store.records():
         if one.task is None or one.task.inside != project or one.phase not in LIVE:
             continue
+        if one.phase in ("pending", "starting"):
+            context.store.wish_end(one.project, f"`{project}` was ended")
         with context.store.lock(one.project, command=command, wait=30.0):
             scene = look(context, one.project)
             if scene.record is not None and scene.record.phase in LIVE:

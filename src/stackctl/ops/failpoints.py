@@ -222,6 +222,7 @@ class SteppedStore:
         self.write_output = around("output", store.write_output)
         self.write_spec = around("spec", store.write_spec)
         self.write_past = around("past", store.write_past)
+        self.wish_end = around("wish-end", store.wish_end)
         self.remove_spec = around("remove-spec", store.remove_spec)
         self.forget_task = around("forget-task", store.forget_task)
         self.tidy_tasks = around("tidy-tasks", store.tidy_tasks)
@@ -252,6 +253,7 @@ class SteppedStore:
         self.trash_left = store.trash_left
         self.output_tail = store.output_tail
         self.past = store.past
+        self.end_wished = store.end_wished
         self.read_spec = store.read_spec
         self.finished_tasks = store.finished_tasks
         self.task_ids = store.task_ids

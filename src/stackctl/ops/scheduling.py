@@ -20,7 +20,7 @@ from stackctl.ops.adopting_tasks import holders_records
 from stackctl.ops.crew import Crew
 from stackctl.ops.holding import held
 from stackctl.ops.recording import deadline
-from stackctl.ops.task_ending import end_task
+from stackctl.ops.task_ending import end_task, wish
 from stackctl.ops.task_preparing import prepare_task
 from stackctl.ops.task_starting import Started, StartOptions, new_task_id, pending_record
 from stackctl.ops.task_working import attend, begin, give_up, go_on
@@ -281,12 +281,18 @@ class Scheduler:
         if ticket.cancelled:
             return
         ticket.cancelled = reason
-        if ticket.state == "running":  # one that is being started is ended by its own thread
+        if ticket.state == "running":
             self._crew.run(self._end_beside, ticket, reason)
+        elif ticket.state == "starting":  # it is ended by its own thread
+            self._crew.run(self._wish, ticket, reason)
 
     def _end_beside(self, context: Context, ticket: Ticket, reason: str) -> None:
         with suppress(Busy):  # somebody else is ending it
             end_task(context, task_project(ticket.id), "cancelled", reason, command=self._command)
+
+    def _wish(self, context: Context, ticket: Ticket, reason: str) -> None:
+        with suppress(StackctlError):
+            wish(context, task_project(ticket.id), reason)
 
     def _abandon(self, context: Context, ticket: Ticket, reason: str) -> None:
         if ticket.prepared is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,8 @@ def end_task(
         Busy: Another command is working on it.
         EngineRefused: Something of it cannot be ended.
     """
+    if phase == "cancelled":
+        wish(context, project, reason)
     with context.store.lock(project, command=command, wait=wait):
         scene = with_peaks(look(context, project), trails or {})
         record = _record_of(scene)
@@ -106,6 +109,14 @@ def end_task(
             return end(context, scene, command, aim_of(context, record, container, {})).record
         aim = begun_ending(record) or Aim(phase=phase, reason=reason)
         return end(context, scene, command, aim).record
+
+
+def wish(context: Context, project: str, reason: str) -> None:
+    """Let whoever starts a task, and has its lock, end it now instead of when it runs."""
+    record = context.store.read(project)
+    if record is not None and record.phase in ("pending", "starting"):
+        with suppress(StateError):
+            context.store.wish_end(project, reason)
 
 
 def with_peaks(scene: Scene, trails: Mapping[str, Trail]) -> Scene:

@@ -17,6 +17,7 @@ from stackctl.core.sidecars import FILE_SUFFIX
 from stackctl.core.tasks import NO_NETWORK, STACK
 from stackctl.core.urls import inside
 from stackctl.ops.down import Aim, end
+from stackctl.ops.heeding import heeding
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.placing import Placed, place_environment, place_in, write_folder
 from stackctl.ops.preflight import check_controllers, fetch_images, host_warnings
@@ -113,7 +114,14 @@ def start_task(
     _check(prepared, options)
     with context.store.lock(prepared.project, command=options.command, wait=10.0):
         try:
-            return _started(context, prepared, options, streams=streams, announced=announced)
+            return _started(
+                heeding(context, prepared.project),
+                context,
+                prepared,
+                options,
+                streams=streams,
+                announced=announced,
+            )
         except BaseException:
             with suppress(StateError):  # of what docker never heard of nothing is remembered
                 if context.store.read(prepared.project) is None:
@@ -122,6 +130,7 @@ def start_task(
 
 
 def _started(
+    heedful: Context,
     context: Context,
     prepared: PreparedTask,
     options: StartOptions,
@@ -133,12 +142,12 @@ def _started(
     check_controllers(facts)
     record = _begin(context, prepared, options, facts)
     networks = _networks(context, prepared, options)
-    fetch_images(context, prepared.prepared.bounded.document, pull=options.pull)
+    fetch_images(heedful, prepared.prepared.bounded.document, pull=options.pull)
     try:
         placed = _placed(context, prepared, record, facts)
         if announced is not None:
             announced(placed.record)
-        _sidecars(context, prepared, placed, options)
+        _sidecars(heedful, prepared, placed, options)
         return _start(context, prepared, placed, options, facts, networks, streams=streams)
     except BaseException as error:
         _undo(context, record, options, error)
@@ -405,7 +414,8 @@ def _undo(context: Context, record: EnvironmentRecord, options: StartOptions, er
     from stackctl.core.errors import Interrupted
 
     by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
-    reason = "interrupted" if by_hand else (str(error) or type(error).__name__)
+    wished = context.store.end_wished(record.project)
+    reason = wished or ("interrupted" if by_hand else (str(error) or type(error).__name__))
     phase: Phase = "cancelled" if by_hand else "failed"
     try:
         scene = look(context, record.project)

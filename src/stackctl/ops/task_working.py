@@ -6,7 +6,14 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import DaemonFrozen, EngineUnavailable, StackctlError, StateError, TimedOut
+from stackctl.core.errors import (
+    DaemonFrozen,
+    EngineUnavailable,
+    Interrupted,
+    StackctlError,
+    StateError,
+    TimedOut,
+)
 from stackctl.core.records import LIVE
 from stackctl.ops.adopting_tasks import attend_again, bring_to_rest
 from stackctl.ops.recording import ended
@@ -86,7 +93,8 @@ def begin(
     except StackctlError as error:
         record = context.store.read(prepared.project)
         if record is None or record.phase == "pending":
-            return give_up(context, prepared, options, facts, "failed", str(error))
+            phase: Phase = "cancelled" if isinstance(error, Interrupted) else "failed"
+            return give_up(context, prepared, options, facts, phase, str(error))
         return concluded(context, record, options.command)
 
 

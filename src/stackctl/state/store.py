@@ -309,6 +309,18 @@ class FileStore:
         """Forget what a task was asked to be; it may have had secrets in its variables."""
         task_files.remove_spec(self.folder(project))
 
+    def wish_end(self, project: str, reason: str) -> None:
+        """Ask whoever starts a task, and so has its lock, to end it instead.
+
+        Raises:
+            StateError: The file system refused.
+        """
+        task_files.wish_end(self.folder(project), reason)
+
+    def end_wished(self, project: str) -> str:
+        """Why a task that is started is to be ended instead; empty where nobody asked."""
+        return task_files.end_wished(self.folder(project))
+
     def write_past(self, holder: str, tasks: Sequence[str]) -> None:
         """Remember which tasks a holder had before it began anew.
 

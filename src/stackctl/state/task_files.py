@@ -30,6 +30,7 @@ INDEX = "finished.jsonl"
 LOCK = "lock"
 SPEC = "spec.json"
 HOLDERS = "holders"
+WISH = "end-wished"
 LATE = 60.0
 """Seconds for which a task that has ended counts as live: what a killed command asked for may appear late."""
 _MOST = 4 << 20
@@ -165,6 +166,20 @@ def remove_spec(folder: Path) -> None:
     """Forget what a task was asked to be."""
     with refused("remove", folder / SPEC):
         (folder / SPEC).unlink(missing_ok=True)
+
+
+def wish_end(folder: Path, reason: str) -> None:
+    """Ask whoever starts a task to end it instead; see `FileStore.wish_end`."""
+    if folder.is_dir():
+        write_atomic(folder / WISH, reason.encode(errors="backslashreplace"))
+
+
+def end_wished(folder: Path) -> str:
+    """Why a task that is started is to be ended instead; empty where nobody asked."""
+    try:
+        return (folder / WISH).read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def tail(path: Path, size: int) -> bytes:
