@@ -62,8 +62,10 @@ format: ## Rewrite Python and shell files in the house style
 	@scripts/lint.sh --fix
 
 .PHONY: docs
-docs: .venv-dev ## Write again the parts of README and docs/ that are generated from the code
+docs: .venv-dev ## Write again what is generated of README and docs/, then build the site, strictly, into site/
 	@.venv-dev/bin/python scripts/docs.py
+	@NO_MKDOCS_2_WARNING=1 .venv-dev/bin/mkdocs build --strict --quiet
+	@echo "built site/index.html"
 
 .PHONY: requirements
 requirements: ## Resolve requirements/*.txt again from pyproject.toml (UPGRADE=1: to the newest)

@@ -9,7 +9,7 @@ usage() {
 usage: scripts/clean.sh [--help]
 
 Takes the demo's environment down (its data stays), ends a supervisor that was started from here, then removes the virtual environments that
-scripts/venv.sh made here, .cache, build, dist and Python's compiled files. Says how to remove the rest.
+scripts/venv.sh made here, .cache, build, dist, site and Python's compiled files. Says how to remove the rest.
 USAGE
 }
 
@@ -54,7 +54,7 @@ remove_environments() {
 }
 
 remove_rest() {
-  for folder in .cache build dist; do
+  for folder in .cache build dist site; do
     [ ! -e "$folder" ] || echo "removing $folder"
     rm -rf "$folder"
   done
