@@ -74,6 +74,38 @@ def test_many_tasks_each_once_and_one_that_fails(cli: Cli, seen: Path) -> None:
     assert "--out" in refused.err
 
 
+def test_everything_that_is_wrong_with_a_file_is_said_at_once(cli: Cli) -> None:
+    tasks = [
+        shell("true", key="good"),
+        shell("true", imge="x"),
+        shell("true", mounts=["/no/such:/x"], sidecars=["nope"]),
+        shell("true", sidecars=["other"]),
+        shell("true", limits={"memory": "900g"}),
+        shell("true", mounts=["/etc:/x"]),
+    ]
+    file = write(cli.checkout / "wrong.jsonl", tasks)
+    file.write_text(file.read_text() + "this is not JSON\n")
+    done = cli("batch", str(file))
+    assert done.code == 3  # the gravest of them
+    told = [line.strip() for line in done.err.splitlines() if line.startswith("  ")]
+    for line, words in (
+        (2, "there is no key `imge`"),
+        (3, "no file or folder `/no/such`"),
+        (3, "no sidecar template `nope`"),
+        (4, "no sidecar template `other`"),
+        (5, "it never fits"),
+        (6, "belongs to the host's system"),
+        (7, "this is not JSON"),
+    ):
+        assert [one for one in told if one.startswith(f"{file}:{line}: ") and words in one], (words, done.err)
+    assert len(told) == 7
+    assert not out_of(file).exists()
+
+    without = cli("batch", str(file), DOCKER_HOST="unix:///no/such.sock")
+    assert (without.code, "it never fits" in without.err) == (3, False)
+    assert f"{file}:7: " in without.err
+
+
 def test_no_more_than_so_many_at_once_and_none_over_the_budget(cli: Cli, seen: Path) -> None:
     script = "echo + >> /seen/now; sleep 0.4; echo - >> /seen/now"
     tasks = [shell(script, mounts=[f"{seen}:/seen"]) for _ in range(6)]
@@ -288,7 +320,7 @@ def test_nothing_is_started_when_one_task_is_wrong(cli: Cli, seen: Path) -> None
     ]
     file = write(cli.checkout / "wrong.jsonl", tasks)
     early = cli("batch", str(file), *ROOM)
-    assert early.code == 2
+    assert early.code == 3
     assert f"{file}:2: [1]: " in early.err
     assert "no file or folder" in early.err
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +15,7 @@ from stackctl.cli.command import command
 from stackctl.cli.values import limit_layer
 from stackctl.cli.words import plural
 from stackctl.core.batch_results import INTERRUPTED
-from stackctl.core.errors import Problem, StackctlError, StackFileError, UsageError
+from stackctl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -24,12 +23,11 @@ if TYPE_CHECKING:
     from stackctl.cli.batch_progress import Shown
     from stackctl.cli.session import Session
     from stackctl.core.admission import Budget
-    from stackctl.core.batchfile import BatchTask
-    from stackctl.core.limits import Layer
-    from stackctl.core.tasks import Mount, TaskSpec
+    from stackctl.core.facts import EngineFacts
     from stackctl.ops.batching import Batch
     from stackctl.ops.context import Context
     from stackctl.ops.scheduling import Scheduler
+    from stackctl.ops.task_preparing import PreparedTask
 
 TICK = 0.1
 """Seconds between two looks at how a batch stands."""
@@ -38,7 +36,6 @@ WATCH = 60.0
 AT_ONCE = 10.0
 """Seconds for the tasks of a batch that was interrupted twice to be gone."""
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-Found = TypeVar("Found")
 
 
 @command("batch")
@@ -66,22 +63,27 @@ def batch_command(
     Each task that has ended has one line in the results. Killed at any moment, the same command with --resume
     goes on, and each task is done once. 1 if a task failed, was killed, expired or was lost.
     """
+    from stackctl.cli.batch_reading import read_tasks
     from stackctl.core.admission import host_budget, parse_budget
+    from stackctl.ops.batching import holder_of
 
     path = _results_path(file, out)
     if budget:  # its words first; what it is for is read next
         parse_budget(budget, host_budget(1, 1, 1))
-    tasks = _read_tasks(file, limit_layer(limits, lifetime))
-    facts = session.engine.facts()
-    whole = host_budget(facts.memory, facts.cpus, jobs or max(1, facts.cpus))
-    most = parse_budget(budget, whole) if budget else whole
+
+    def budget_of(facts: EngineFacts) -> Budget:
+        whole = host_budget(facts.memory, facts.cpus, jobs or max(1, facts.cpus))
+        return parse_budget(budget, whole) if budget else whole
+
+    layer = limit_layer(limits, lifetime)
+    tasks, most = read_tasks(session, file, layer, holder_of(path), budget_of)
     words = session.command("batch", file)
     return _run(session, tasks, path, most, words, resume=resume, fail_fast=fail_fast)
 
 
 def _run(
     session: Session,
-    tasks: Sequence[BatchTask],
+    tasks: Sequence[PreparedTask],
     path: Path,
     budget: Budget,
     words: str,
@@ -106,13 +108,11 @@ def _run(
         command=words,
         on_end=batch.ended,
     )
-    with scheduler.open():
-        prepared = _checked(tasks, lambda task: scheduler.prepare(task.spec, task.key))
-        with results, progress, _Signals().caught() as signals:
-            _watch(session)
-            batch.begin(scheduler, prepared, resume=resume)
-            progress.standing(batch.summary()["counts"])
-            _stay(session, scheduler, signals, progress)
+    with scheduler.open(), results, progress, _Signals().caught() as signals:
+        _watch(session)
+        batch.begin(scheduler, tasks, resume=resume)
+        progress.standing(batch.summary()["counts"])
+        _stay(session, scheduler, signals, progress)
     return _tell(session, batch, signals)
 
 
@@ -123,89 +123,6 @@ def _results_path(file: str, out: str | None) -> Path:
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder `{path.parent}` for the results", hint="make it first")
     return path.resolve()
-
-
-def _read_tasks(file: str, limits: Layer) -> list[BatchTask]:
-    """The tasks of a file, their mounts looked up relative to it.
-
-    Raises:
-        StackFileError: With every problem.
-    """
-    from stackctl.core.batchfile import form_of, parse_batch
-    from stackctl.ops.finding import read_text
-
-    base = Path.cwd() if file == "-" else Path(file).resolve().parent
-    content = sys.stdin.read() if file == "-" else read_text(Path(file))
-    source = "standard input" if file == "-" else file
-    with _advised():
-        tasks = parse_batch(content, source=source, form=form_of(file), limits=limits)
-    return _checked(tasks, lambda task: replace(task, spec=_with_mounts(task.spec, base)))
-
-
-@contextmanager
-def _advised() -> Iterator[None]:
-    try:
-        yield
-    except StackFileError as error:
-        error.advice = "correct the file; nothing was started"
-        raise
-
-
-def _with_mounts(spec: TaskSpec, base: Path) -> TaskSpec:
-    from stackctl.ops.task_asking import absolute_mount
-
-    def looked_up(mount: Mount) -> Mount:
-        source = base / Path(mount.source).expanduser()
-        absolute_mount(f"{source}:{mount.target}", "the mount")
-        return replace(mount, source=str(source.resolve()))
-
-    return replace(spec, mounts=tuple(map(looked_up, spec.mounts)))
-
-
-def _checked(tasks: Sequence[BatchTask], work: Callable[[BatchTask], Found]) -> list[Found]:
-    """What comes of each task.
-
-    Raises:
-        StackFileError: With every problem of every task.
-    """
-    from stackctl.core.errors import PolicyError
-    from stackctl.core.syntax import refusal
-
-    problems: list[Problem] = []
-    code = 0
-
-    def tried(task: BatchTask) -> Found | None:
-        nonlocal code
-        try:
-            return work(task)
-        except (UsageError, PolicyError) as error:
-            problems.extend(_located(task, error))
-            code = max(code, error.exit_code)
-            return None
-
-    found = [one for task in tasks if (one := tried(task)) is not None]
-    if problems:
-        refused = refusal(problems[0].source, tuple(problems))
-        refused.exit_code = code
-        with _advised():
-            raise refused
-    return found
-
-
-def _located(task: BatchTask, error: StackctlError) -> list[Problem]:
-    """What is wrong with one task, each problem with its place in the file."""
-    source = task.spec.source.removesuffix(f":{task.line}")
-    inner = error.problems or (Problem(message=error.message, hint=error.hint),)
-    return [
-        Problem(
-            path=task.path,
-            message=": ".join(filter(None, (one.path, one.message.removeprefix(f"{task.spec.source}: ")))),
-            hint=one.hint,
-            source=source,
-            line=task.line,
-        )
-        for one in inner
-    ]
 
 
 def _contexts(session: Session) -> Callable[[], Context]:

@@ -46,6 +46,8 @@ SHARED = (
 _OWN = ("key", "name", *SHARED)
 _MERGED = ("environment", "limits", "sidecars")
 """What of a task adds to the defaults; all else replaces it."""
+_BROKEN = object()
+"""Stands where a line is no JSON, of which nothing more can be said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +65,30 @@ def form_of(name: str) -> Form:
     return "yaml" if name.lower().endswith((".yaml", ".yml")) else "jsonl"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What could be read of a file: the tasks with which nothing is wrong so far, and every problem."""
+
+    tasks: tuple[BatchTask, ...]
+    problems: tuple[Problem, ...]
+
+
 def parse_batch(
     content: str, *, source: str, form: Form, limits: Layer | None = None
 ) -> tuple[BatchTask, ...]:
-    """Read a file of tasks.
+    """Read a file of tasks; as `read_batch`.
+
+    Raises:
+        StackFileError: With every problem, each with file, line and path.
+    """
+    reading = read_batch(content, source=source, form=form, limits=limits)
+    if reading.problems:
+        raise refusal(source, reading.problems)
+    return reading.tasks
+
+
+def read_batch(content: str, *, source: str, form: Form, limits: Layer | None = None) -> Reading:
+    """Read a file of tasks as far as it can be read.
 
     Args:
         content: Its text.
@@ -74,16 +96,22 @@ def parse_batch(
         limits: Of the command line: stronger than the file's `defaults`, weaker than what a task says.
 
     Raises:
-        StackFileError: With every problem, each with file, line and path.
+        StackFileError: It is too large, or no YAML.
     """
-    loaded = load(content, source=source) if form == "yaml" else _json_lines(content, source)
+    loaded, broken = (load(content, source=source), ()) if form == "yaml" else _json_lines(content, source)
     report = Report(loaded)
     shared, entries, above = _top(report, loaded.data)
     shared = _merged(shared, {"limits": dict(limits or {})})
-    tasks = [_task(report, raw, f"{above}[{place}]", place + 1, shared) for place, raw in enumerate(entries)]
+    tasks, sound = [], []
+    for place, raw in enumerate(entries):
+        if raw is _BROKEN:
+            continue
+        before = len(report.problems)
+        tasks.append(_task(report, raw, f"{above}[{place}]", place + 1, shared))
+        sound += tasks[-1:] if len(report.problems) == before else []
     _check_keys(report, tasks)
-    report.finish()
-    return tuple(tasks)
+    problems = sorted((*broken, *report.problems), key=lambda problem: problem.line)
+    return Reading(tasks=tuple(sound), problems=tuple(problems))
 
 
 def _top(report: Report, data: Any) -> tuple[dict[str, Any], list[Any], str]:
@@ -228,11 +256,11 @@ def _check_keys(report: Report, tasks: list[BatchTask]) -> None:
             report.wrong(task.path, f"the key `{shorten(task.key)}` stands twice, first in {where}", hint)
 
 
-def _json_lines(content: str, source: str) -> Loaded:
-    """One JSON object a line; empty lines are left out.
+def _json_lines(content: str, source: str) -> tuple[Loaded, tuple[Problem, ...]]:
+    """One JSON object a line, empty lines left out; and a problem for each line that is no JSON.
 
     Raises:
-        StackFileError: A line is no JSON; with every such line.
+        StackFileError: It is too large.
     """
     if len(content) > MAX_BYTES:
         message = f"it is larger than the {MAX_BYTES >> 20} MiB allowed"
@@ -247,12 +275,10 @@ def _json_lines(content: str, source: str) -> Loaded:
         try:
             data.append(_one(line))
         except (ValueError, RecursionError) as error:
-            data.append(None)
+            data.append(_BROKEN)
             hint = "one JSON object a line; a YAML file ends in .yaml"
             problems.append(Problem(source=source, line=number, message=_why(error), hint=hint))
-    if problems:
-        raise refusal(source, tuple(problems))
-    return Loaded(data, source, lines)
+    return Loaded(data, source, lines), tuple(problems)
 
 
 def _one(line: str) -> Any:

@@ -39,6 +39,11 @@ class Report:
         self.loaded = loaded
         self._problems: list[Problem] = []
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was found so far, in that order."""
+        return tuple(self._problems)
+
     def wrong(self, path: str, message: str, hint: str = "") -> None:
         line = self.loaded.line(path)
         shown = shorten(path, 200)
