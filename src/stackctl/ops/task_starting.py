@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from stackctl.core.creation import container_order
 from stackctl.core.documents import dump
 from stackctl.core.errors import StackctlError, StateError, UnknownName, UsageError
 from stackctl.core.placement import PlacementWorld
 from stackctl.core.records import TASK_SERVICE, EnvironmentRecord, TaskPart
-from stackctl.core.sidecars import FILE_SUFFIX
 from stackctl.core.tasks import NO_NETWORK, STACK
-from stackctl.core.urls import inside
 from stackctl.ops.down import Aim, end
 from stackctl.ops.heeding import heeding
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.placing import Placed, place_environment, place_in, write_folder
 from stackctl.ops.preflight import check_controllers, fetch_images, host_warnings
-from stackctl.ops.reaching import secret_values
 from stackctl.ops.recording import budget, deadline, ids_by_service, service_records, sidecar_records
 from stackctl.ops.task_asking import check_at_rest, owner_of
+from stackctl.ops.task_orders import BRIDGE, order_for
 from stackctl.ops.verifying import verify
 from stackctl.ops.waiting import wait_until_ready
 
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
 SIDECAR_SECONDS = 120.0
 COMPOSE_SECONDS = 600.0
 SOURCE_SECONDS = 60.0  # for another command that works on what data is copied from
-BRIDGE = "bridge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,7 +323,7 @@ def _start(
     scene = look(context, record.project) if prepared.has_sidecars else None
     joined = [network.id for network in scene.networks] if scene else []
     joined += networks
-    container = engine.create_container(record.project, _order(context, prepared, placed, joined))
+    container = engine.create_container(record.project, order_for(context, prepared, placed, joined))
     for network in joined[1:]:
         engine.join_network(container, network)
     spec = prepared.spec
@@ -372,41 +367,6 @@ def _running(
     )
     context.store.write(record)
     return record
-
-
-def _order(context: Context, prepared: PreparedTask, placed: Placed, joined: list[str]) -> Mapping[str, Any]:
-    """The engine's order for its own container; it knows its sidecars by their URLs."""
-    record, whole = placed.record, prepared.prepared
-    service = whole.bounded.document["services"][TASK_SERVICE]
-    folder = context.store.folder(record.project)
-    listed = [str(name) for name in service.get("secrets") or ()]
-    return container_order(
-        service,
-        values=placed.placement.values,
-        environment=_urls(context, prepared, record),
-        secrets={name: str(folder / "secrets" / name) for name in listed},
-        network=joined[0] if joined else str(service.get("network_mode") or BRIDGE),
-        project=record.project,
-        name=TASK_SERVICE,
-    )
-
-
-def _urls(context: Context, prepared: PreparedTask, record: EnvironmentRecord) -> dict[str, str]:
-    """The variables that carry URLs: of its own sidecars, then of the environment that it runs in.
-
-    What it was given by hand wins. Its own sidecars' URLs by file are secrets that are mounted.
-    """
-    task, given = record.task, prepared.spec.environment
-    around = context.store.read(task.inside) if task and task.inside else None
-    found: dict[str, str] = {}
-    for owner in (one for one in (around, record) if one is not None and one.sidecars):
-        secrets = secret_values(context, owner)
-        for name, sidecar in owner.sidecars.items():
-            by_file = sidecar.env.endswith(FILE_SUFFIX)
-            variable = sidecar.env.removesuffix(FILE_SUFFIX) if owner is around else sidecar.env
-            if variable and variable not in given and not (by_file and owner is record):
-                found[variable] = inside(name, sidecar.port, sidecar.url, secrets)
-    return found
 
 
 def _undo(context: Context, record: EnvironmentRecord, options: StartOptions, error: BaseException) -> None:
