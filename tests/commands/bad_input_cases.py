@@ -611,7 +611,7 @@ TASKS = (
     cast("forgetting nobody", "rm 0123456789ab", "there is no task", "tasks --all"),
     cast("pruning without an age", "tasks prune", "--older-than", "7d"),
     cast("data without pruning", "tasks --data", "go with prune", ""),
-    cast("a batch of no file", "batch no.jsonl", "no.jsonl", ""),
+    cast("a batch of no file", "batch no.jsonl", "no.jsonl", "JSON lines or YAML"),
     Case(
         "a batch that is no JSON",
         ("batch", "b.jsonl"),

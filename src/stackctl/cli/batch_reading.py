@@ -100,17 +100,18 @@ def _read(file: str, source: str, limits: Layer) -> Reading:
     from stackctl.core.batchfile import form_of, read_batch
     from stackctl.ops.finding import read_text
 
-    with _advised():
+    with _advised("name a readable file of tasks, JSON lines or YAML; `-` is standard input"):
         content = sys.stdin.read() if file == "-" else read_text(Path(file))
+    with _advised():
         return read_batch(content, source=source, form=form_of(file), limits=limits)
 
 
 @contextmanager
-def _advised() -> Iterator[None]:
+def _advised(advice: str = "correct the file; nothing was started") -> Iterator[None]:
     try:
         yield
     except StackFileError as error:
-        error.advice = "correct the file; nothing was started"
+        error.advice = advice
         raise
 
 
