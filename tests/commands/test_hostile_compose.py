@@ -259,14 +259,25 @@ services:
 
 
 def test_a_file_that_only_compose_can_read_is_no_way_round_it(cli: Cli) -> None:
-    text = "services: {a: {image: x, env_file: /nonexistent/x.env, x-y: !own z}}\n"
+    """Tags, several documents and more aliases than our own files may have."""
+    missing = "env_file: [{path: /nonexistent/x.env, required: false}]"
+    many = "".join(f"  s{number}: {{<<: *common}}\n" for number in range(600))
     write(
         cli.checkout,
-        {"a.yaml": text.replace("/nonexistent/x.env", "[{path: /nonexistent/x, required: false}]")},
+        {
+            "a.yaml": f"services: {{a: {{image: x, x-y: !own z}}}}\n---\nservices: {{a: {{{missing}}}}}\n",
+            "b.yaml": f"x-common: &common {{image: x, {missing}}}\nservices:\n{many}",
+            "c.yaml": f"x-common: &common {{image: x, env_file: [own.env]}}\nservices:\n{many}",
+            "own.env": "A=1\n",
+        },
     )
     done = cli("bound", "a.yaml")
     assert done.code == 3, done.err
-    assert "a.yaml` is read, and what else it reads cannot be told" in done.err
+    assert "services.a.env_file: `/nonexistent/x.env` lies outside" in done.err
+    done = cli("bound", "b.yaml")
+    assert done.code == 3, done.err
+    assert "services.s599.env_file: `/nonexistent/x.env` lies outside" in done.err
+    cli("bound", "c.yaml").ok()
 
 
 def test_dollars_mean_what_they_mean_to_compose_and_never_a_hole_of_ours(cli: Cli) -> None:

@@ -21,7 +21,7 @@ from stackctl.core.lockfile import (
     stale,
 )
 from stackctl.core.masking import is_secret, masked, masked_env_file
-from stackctl.core.mentions import Mentioned, files_in, variables_in
+from stackctl.core.mentions import Mentioned, files_in, read_plain, variables_in
 
 A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 LOCK = Lock(
@@ -237,6 +237,18 @@ services:
     )
 
 
-@pytest.mark.parametrize("text", ["a: [", "[]", "", "services: 7", "include: 7", "services: {a: 7}"])
+@pytest.mark.parametrize("text", ["a: [", "[]", "", "services: 7", "include: [{a: b}]", "services: {a: 7}"])
 def test_a_file_that_says_nothing_readable_names_no_files(text: str) -> None:
     assert files_in(text) == Mentioned()
+
+
+def test_every_document_is_looked_at_and_nothing_contains_itself() -> None:
+    text = "x-a: &a {env_file: a.env, image: x}\nservices: {s: {<<: *a, env_file: !override own.env}}\n"
+    more = (
+        "---\nservices:\n  t: {<<: [{extends: {file: first.yml, service: x}}, {extends: {file: no.yml}}]}\n"
+    )
+    assert files_in(text + more) == Mentioned(compose=("first.yml",), env=("own.env",))
+    assert read_plain("include: &a [*a]") is None
+    assert read_plain("services: {a: {image: x}}") == ()
+    bomb = "x-0: &a0 [x, x]\n" + "".join(f"x-{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+    assert files_in(f"{bomb}services: {{a: {{env_file: *a59, extends: b}}}}") == Mentioned()

@@ -7,11 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stackctl.core.errors import StackctlError
-
 _VARIABLE = re.compile(r"\$\$|\$\{?([A-Za-z_][A-Za-z0-9_]*)")
-_TAGS = re.compile(r"!(?:reset|override)(?=\s|$)")
-"""Compose's own tags; they say nothing of which files there are."""
 _SPEAKS = re.compile(r"include|extends|env_file|label_file|\\")
 """A text without any of it names no file: only a backslash could spell such a key otherwise."""
 _ELSEWHERE = ("://", "git@", "oci:")
@@ -53,22 +49,17 @@ def variables_in(text: str) -> frozenset[str]:
     return frozenset(match[1] for match in _VARIABLE.finditer(text) if match[1])
 
 
-def read_plain(text: str, *, whole: bool = False) -> dict[str, Any] | None:
-    """A compose file's data, without Compose's tags; None where it is unreadable.
+def read_plain(text: str, *, whole: bool = False) -> tuple[dict[str, Any], ...] | None:
+    """The documents of a compose file, Compose's tags left out; None where it is unreadable.
 
-    Unless it is wanted whole, it is empty where it names no file, which is told much sooner.
-    Much of what cannot be read here Compose refuses too; the rest (two documents in one file, tags of
-    somebody's own) it may take.
+    Unless it is wanted whole, there are none where it names no file, which is told much sooner.
     """
-    from stackctl.core.documents import load
+    from stackctl.core.yaml_graph import read_graphs
 
     if not whole and not _SPEAKS.search(text):
-        return {}
-    try:
-        data = load(_TAGS.sub("", text), source="").data
-    except StackctlError:
-        return None
-    return data if isinstance(data, dict) else {}
+        return ()
+    found = read_graphs(text)
+    return None if found is None else tuple(one for one in found if isinstance(one, dict))
 
 
 def named_by(document: dict[str, Any], service: str) -> Iterator[Named]:
@@ -112,11 +103,11 @@ def files_in(text: str) -> Mentioned:
 
     Those whose path is interpolated or lies elsewhere than in a file system are left out.
     """
-    document = read_plain(text) or {}
-    of_services = [one for name in service_names(document) for one in named_by(document, name)]
-    included = list(named_included(document))
-    compose = [*included, *(one for one in of_services if one.kind == "extends")]
-    env = [path for one in of_services if one.kind == "file" for path in one.files]
+    documents = read_plain(text) or ()
+    services = [one for each in documents for name in service_names(each) for one in named_by(each, name)]
+    included = [one for each in documents for one in named_included(each)]
+    compose = [*included, *(one for one in services if one.kind == "extends")]
+    env = [path for one in services if one.kind == "file" for path in one.files]
     return Mentioned(
         _plain([path for one in compose for path in one.files]),
         _plain([*env, *(path for one in included for path in one.env)]),
@@ -129,11 +120,10 @@ def _services(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _texts(value: Any, key: str) -> Iterator[str]:
+    """The texts of a list or of one alone, and those below a key of what is a mapping there."""
     for entry in _listed(value):
-        if isinstance(entry, str):
-            yield entry
-        elif isinstance(entry, dict) and key:
-            yield from _texts(entry.get(key), key)
+        inner = _listed(entry.get(key)) if key and isinstance(entry, dict) else [entry]
+        yield from (one for one in inner if isinstance(one, str))
 
 
 def _listed(value: Any) -> list[Any]:

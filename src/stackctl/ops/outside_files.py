@@ -41,7 +41,7 @@ class _Walk:
     def __init__(self, base: Path, compose: Reader) -> None:
         self._base, self._compose = base, compose
         self._seen: set[tuple[Path, str, str, str]] = set()
-        self._documents: dict[tuple[Path, bool], dict[str, Any]] = {}
+        self._read: dict[tuple[Path, bool], tuple[dict[str, Any], ...]] = {}
         self.found: dict[OutsideFile, None] = {}
 
     def visit(self, file: Path, asked: ComposeSources, *, only: str = "", owner: str = "") -> None:
@@ -58,20 +58,21 @@ class _Walk:
         if len(self._seen) > MOST_VISITS:
             self._cannot_tell(owner, file)
             return
-        document = self._document(file, owner)
-        named = [
-            one for name in ([only] if only else service_names(document)) for one in named_by(document, name)
-        ]
-        named += [] if only else named_included(document)
+        documents = self._documents(file, owner)
+        named: list[Named] = []
+        for document in documents:
+            for name in [only] if only else service_names(document):
+                named += named_by(document, name)
+            named += [] if only else named_included(document)
         for one in self._filled(named, asked):
             if one.kind == "include":
                 self._include(one, asked)
             else:
                 self._serve(one, file, asked, owner or one.service)
 
-    def _document(self, file: Path, owner: str, *, whole: bool = False) -> dict[str, Any]:
-        if (file, whole) not in self._documents:
-            data: dict[str, Any] | None = {}
+    def _documents(self, file: Path, owner: str, *, whole: bool = False) -> tuple[dict[str, Any], ...]:
+        if (file, whole) not in self._read:
+            data: tuple[dict[str, Any], ...] | None = ()
             if file.is_file():
                 try:
                     data = read_plain(read_text(file), whole=whole)
@@ -79,8 +80,8 @@ class _Walk:
                     data = None
             if data is None:
                 self._cannot_tell(owner, file)
-            self._documents[file, whole] = data or {}
-        return self._documents[file, whole]
+            self._read[file, whole] = data or ()
+        return self._read[file, whole]
 
     def _serve(self, one: Named, file: Path, asked: ComposeSources, owner: str) -> None:
         paths = [_real(asked.directory, path) for path in one.files]
@@ -104,7 +105,8 @@ class _Walk:
         )
         for path in paths:
             outside = [each for each in (path, *env) if not self._inside(each)]
-            names = service_names(self._document(path, "", whole=True)) if outside else ()
+            documents = self._documents(path, "", whole=True) if outside else ()
+            names = [name for document in documents for name in service_names(document)]
             for name in names or ("",):
                 for each in outside:
                     self._note(name, f"services.{name}" if name else one.path, each)
