@@ -35,8 +35,8 @@ def newer(shelf: Path, real: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small(shelf: Path, wheels: None) -> Path:
-    """A release that takes two seconds to install."""
+def small(shelf: Path) -> Path:
+    """A release that takes a second to install."""
     with once(shelf / "small") as first:
         if first:
             small_release(shelf / "small")
@@ -44,21 +44,12 @@ def small(shelf: Path, wheels: None) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_newer(shelf: Path, wheels: None) -> Path:
+def small_newer(shelf: Path) -> Path:
     """A later one."""
     with once(shelf / "small-newer") as first:
         if first:
             small_release(shelf / "small-newer", "1.1.0")
     return shelf / "small-newer"
-
-
-@pytest.fixture(scope="session")
-def wheels(request: pytest.FixtureRequest) -> None:
-    """Pip's own wheel, which building a real release fetches where it is not there yet."""
-    from installer import ROOT
-
-    if not list((ROOT / ".cache" / "wheels").glob("*/pip-*.whl")):
-        request.getfixturevalue("real")
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def _digest(text: bytes) -> str:
 
 
 def small_release(folder: Path, version: str = "1.0.0", *, key: str = "", **how: str) -> Path:
-    """A release that takes two seconds to install: the real install.sh, the real pip, a small wheel."""
+    """A release that takes a second to install: the real install.sh, a small wheel, and no pip."""
     wheel = small_wheel(folder, version, **how)
     argv = [sys.executable, str(ROOT / "scripts" / "dist.py"), str(wheel), "--epoch", "1600000000"]
     pip = subprocess.run(
@@ -157,12 +157,24 @@ def small_release(folder: Path, version: str = "1.0.0", *, key: str = "", **how:
     return folder
 
 
+PIP = """\
+import pathlib, shlex, sys, sysconfig, zipfile
+links = pathlib.Path(sys.argv[sys.argv.index("--find-links") + 1])
+(wheel,) = links.glob("stackctl_compose-*.whl")
+zipfile.ZipFile(wheel).extractall(sysconfig.get_path("purelib"))
+folder = pathlib.Path(sys.prefix) / "bin"
+words = shlex.join([str(folder / "python"), "-c", "from stackctl.small import main; main()"])
+(folder / "stackctl").write_text("#!/bin/sh\\nexec " + words + ' "$@"\\n')
+(folder / "stackctl").chmod(0o755)
+"""
+
+
 def _pip(folder: Path) -> Path:
-    """A folder with nothing but pip's own wheel, which the real release has fetched."""
+    """A folder with what stands in for pip: it unpacks one wheel, in a tenth of the time."""
     found = folder.parent / f"{folder.name}.pip"
     found.mkdir(exist_ok=True)
-    cached = sorted((ROOT / ".cache" / "wheels").glob("*/pip-*.whl"))[-1]
-    shutil.copyfile(cached, found / cached.name)
+    with zipfile.ZipFile(found / "pip-0.0-py3-none-any.whl", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("pip/__main__.py"), PIP)
     return found
 
 

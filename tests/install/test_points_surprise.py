@@ -6,6 +6,7 @@ import itertools
 import os
 import pty
 import random
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -73,7 +74,7 @@ class TestPoint16:
         done = machine.install(small, *given, "--modify-path")
         assert done.returncode == 0, done.stderr
         line = ". ~/.bashrc; command -v stackctl; stackctl --version"
-        found = subprocess.run(["bash", "-c", line], env=machine.env(), capture_output=True, text=True)
+        found = subprocess.run(["/bin/bash", "-c", line], env=machine.env(), capture_output=True, text=True)
         assert found.stdout == f"{machine.home}/my bin/stackctl\nstackctl 1.0.0\n", found.stderr
         assert machine.install(small, "--uninstall", *given).returncode == 0
         assert tree(machine.root) == before
@@ -83,12 +84,23 @@ class TestPoint16:
     def test_point_16_a_folder_that_is_read_only_is_said(
         self, machine: Machine, small: Path, option: str
     ) -> None:
+        machine.give("mount")
         mount = f'mount -t tmpfs -o ro tmpfs "{machine.work}" && exec "$@"'
         user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-        argv = ["unshare", *user, "--mount", "sh", "-c", mount, "sh", "dash", str(small / "install.sh")]
+        argv = [
+            str(shutil.which("unshare")),
+            *user,
+            "--mount",
+            "sh",
+            "-c",
+            mount,
+            "sh",
+            *shell_words("dash"),
+            str(small / "install.sh"),
+        ]
         done = subprocess.run(
             [*argv, "--from", str(small), option, str(machine.work / "there")],
-            env=machine.env(PATH=f"{machine.tools}:{os.environ['PATH']}"),
+            env=machine.env(),
             capture_output=True,
             text=True,
             timeout=120,
@@ -209,11 +221,12 @@ class TestPoint20:
 
     @pytest.mark.parametrize("stdin", ["null", "closed"])
     def test_point_20_without_a_terminal_it_ends(self, machine: Machine, small: Path, stdin: str) -> None:
+        machine.give("setsid")
         close = "exec 0<&-; " if stdin == "closed" else ""
-        line = f'{close}exec setsid -w dash "$0" --from "$1"'
+        line = f'{close}exec setsid -w /bin/dash "$0" --from "$1"'
         done = subprocess.run(
-            ["bash", "-c", line, str(small / "install.sh"), str(small)],
-            env=machine.env(PATH=f"{machine.tools}:{os.environ['PATH']}"),
+            ["/bin/bash", "-c", line, str(small / "install.sh"), str(small)],
+            env=machine.env(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

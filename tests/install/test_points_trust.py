@@ -13,7 +13,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from installer import ROOT, Machine, served, tree
+from installer import ROOT, Machine, served, shell_words, tree
 
 import stackctl
 
@@ -232,12 +232,23 @@ def test_point_12_the_same_commit_gives_the_same_bytes(real: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_point_13_nothing_is_run_from_the_temporary_folder(machine: Machine, small: Path) -> None:
+    machine.give("mount")
     mount = f'mount -t tmpfs -o noexec tmpfs "{machine.temporary}" && exec "$@"'
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    argv = ["unshare", *user, "--mount", "sh", "-c", mount, "sh", "dash", str(small / "install.sh")]
+    argv = [
+        str(shutil.which("unshare")),
+        *user,
+        "--mount",
+        "sh",
+        "-c",
+        mount,
+        "sh",
+        *shell_words("dash"),
+        str(small / "install.sh"),
+    ]
     done = subprocess.run(
         [*argv, "--from", str(small)],
-        env=machine.env(PATH=f"{machine.tools}:{os.environ['PATH']}"),
+        env=machine.env(),
         capture_output=True,
         text=True,
         timeout=120,

@@ -144,14 +144,13 @@ def _consents(question: str, choice: str) -> bool:
     if choice != "ask":
         return choice == "yes"
     try:
-        with Path("/dev/tty").open("r+", buffering=1) as terminal:
+        with Path("/dev/tty").open("w") as screen, Path("/dev/tty").open() as keys:
             while True:
-                terminal.write(f"{question} [Y/n] ")
-                answer = terminal.readline()
-                if not answer:
-                    return False
-                if answer.strip().lower() in _ANSWERS:
-                    return _ANSWERS[answer.strip().lower()]
+                screen.write(f"{question} [Y/n] ")
+                screen.flush()
+                answer = keys.readline()
+                if not answer or answer.strip().lower() in _ANSWERS:
+                    return bool(answer) and _ANSWERS[answer.strip().lower()]
     except OSError:
         return False
 
