@@ -24,7 +24,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 PLATFORM = "linux-x86_64-gnu"
 """The machines that need nothing but the bundle; all others take the dependencies from pip's own index."""
 TAGS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_12_x86_64")
-BLOCK = re.compile(r"(# >>> release\n).*?(# <<< release\n)", re.DOTALL)
+BLOCK = re.compile(r"( *# >>> release\n).*?( *# <<< release\n)", re.DOTALL)
 
 
 def pins(name: str) -> list[str]:
@@ -99,7 +99,8 @@ def release(folder: Path, version: str, base_url: str, key: str, names: dict[str
     for fact, value in facts.items():
         if not re.fullmatch(r"[A-Za-z0-9_.,:/@~+=%\[\]-]*", value):
             sys.exit(f"error: {fact} is {value!r}: there is no place for such a value in install.sh")
-    return "release() {\n" + "".join(f"  {fact}='{value}'\n" for fact, value in facts.items()) + "}\n"
+    lines = "".join(f"    {fact}='{value}'\n" for fact, value in facts.items())
+    return f"  release() {{\n{lines}  }}\n"
 
 
 def publish(

@@ -113,12 +113,17 @@ program() {
   fi
 }
 
-# systemd-analyze reads the supervisor's unit, bmake the fragment for make, zsh and fish complete
+# systemd-analyze reads the supervisor's unit, bmake the fragment for make, zsh and fish complete, the
+# installer has to do in every shell what it does in one
 programs() {
   program systemd-analyze systemd
   program bmake bmake
   program zsh zsh
   program fish fish
+  program busybox busybox
+  program mksh mksh
+  program ksh93 ksh93u+m
+  program yash yash
 }
 
 # pytest calls it a failure when it finds nothing to run

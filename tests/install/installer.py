@@ -63,7 +63,7 @@ def shell_words(shell: str) -> list[str]:
     words = shell.split()
     if shutil.which(words[0]) is None:
         pytest.fail(
-            f"this test needs the shell {words[0]}; as root scripts/test.sh installs it", pytrace=False
+            f"this test needs the shell {words[0]}; `make test-slow` installs it as root", pytrace=False
         )
     return [str(shutil.which(words[0])), *words[1:]]
 

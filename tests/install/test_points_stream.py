@@ -83,7 +83,11 @@ class TestPoint01:
         assert cut(machine, script, shell, range(last, len(script))) == []
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+EVERY = [one if one in ("dash", "bash") else pytest.param(one, marks=pytest.mark.slow) for one in SHELLS]
+"""The shells that are always there, and the others, which `make test-slow` installs."""
+
+
+@pytest.mark.parametrize("shell", EVERY)
 def test_point_02_what_is_appended_is_never_run(machine: Machine, small: Path, shell: str) -> None:
     script = (small / "install.sh").read_bytes() + b"\necho pwned >pwned\n: >pwned\n"
     assert machine.pipe(script, "--help", shell=shell).returncode == 0

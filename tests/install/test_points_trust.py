@@ -22,7 +22,7 @@ def baked(release: Path, **facts: str) -> bytes:
     """The script of a release in which some facts say something else."""
     text = (release / "install.sh").read_text()
     for name, value in facts.items():
-        text, count = re.subn(rf"^  {name}='.*'$", f"  {name}='{value}'", text, flags=re.MULTILINE)
+        text, count = re.subn(rf"^ *{name}='.*'$", f"    {name}='{value}'", text, flags=re.MULTILINE)
         assert count == 1
     return text.encode()
 
@@ -37,7 +37,7 @@ def test_point_07_a_wrong_or_missing_sum_installs_nothing(machine: Machine, smal
 
 
 def test_point_07_without_the_line_of_the_sum_nothing_is_installed(machine: Machine, small: Path) -> None:
-    script = re.sub(rb"\n  BUNDLE_SHA256=.*", b"", (small / "install.sh").read_bytes())
+    script = re.sub(rb"\n *BUNDLE_SHA256=.*", b"", (small / "install.sh").read_bytes())
     assert machine.pipe(script, "--from", str(small)).returncode != 0
     assert tree(machine.home) == {}
 

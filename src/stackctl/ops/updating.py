@@ -65,7 +65,7 @@ def version_of(script: bytes) -> str:
     Raises:
         StackctlError: It says none.
     """
-    found = re.search(rb"^  VERSION='([0-9A-Za-z.+-]+)'$", script, re.MULTILINE)
+    found = re.search(rb"^ *VERSION='([0-9A-Za-z.+-]+)'$", script, re.MULTILINE)
     if found is None:
         raise StackctlError("what was fetched is no install.sh of a release")
     return found[1].decode()
