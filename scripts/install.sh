@@ -254,7 +254,7 @@ USAGE
           --speed-limit 1000 --speed-time 60 --continue-at - --output "$2" "$1"
         ;;
       wget) set -- wget -q -c --tries 1 --timeout 60 --max-redirect 0 -O "$2" "$1" ;;
-      busybox) set -- wget -q -T 60 -O "$2" "$1" ;;
+      busybox) set -- wget -q -O "$2" "$1" ;; # of its -T, version 1.35 dies
       python)
         set -- "$python" -I -B -c '
 import sys, urllib.request

@@ -1,4 +1,4 @@
-"""`stackctl self`: the real release, updated, taken back, looked over and removed while a supervisor watches."""
+"""`stackctl self`: the real release, updated, taken back, looked over and removed, while one watches."""
 
 from __future__ import annotations
 

@@ -155,6 +155,7 @@ def test_point_10_an_error_of_the_server_is_one_of_ours(
         done = machine.pipe(script, "--base-url", server.url, "--insecure-test")
     assert done.returncode == 4, done.stderr
     assert f"({client} ended with" in done.stderr
+    assert "ended with 139" not in done.stderr
     assert tree(machine.home) == {}
 
 
