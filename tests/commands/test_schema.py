@@ -10,7 +10,8 @@ import pytest
 from commandline import Cli, Done
 from jsonschema import Draft202012Validator
 
-from stackctl.core.envelopes import DATA
+from stackctl.cli.output import ENVELOPE as ENVELOPE_VERSION
+from stackctl.core.envelopes import DATA, VERSION
 from stackctl.core.schemas import KINDS, schema
 
 ENVELOPE = Draft202012Validator(schema("json"))
@@ -91,6 +92,10 @@ def test_a_slip_in_an_envelope_is_seen() -> None:
     assert ENVELOPE.is_valid(good)
     for change in ({"data": {"from": "a"}}, {"version": 2}, {"ok": "yes"}, {"more": 1}, {"error": {}}):
         assert not ENVELOPE.is_valid({**good, **change})
+
+
+def test_it_is_of_the_version_that_is_printed() -> None:
+    assert ENVELOPE_VERSION == VERSION
 
 
 def test_every_command_of_the_table_is_one() -> None:
