@@ -199,7 +199,8 @@ def _tell(session: Session, record: EnvironmentRecord) -> None:
     if ending is None or record.phase in ("succeeded", "failed"):
         return
     more = f" (`stackctl why {record.title}`)" if ending.incident else ""
-    session.output.note(f"task {record.title} was {record.phase}: {ending.reason}{more}")
+    became = "has" if record.phase == "expired" else "was"
+    session.output.note(f"task {record.title} {became} {record.phase}: {ending.reason}{more}")
 
 
 def variables(given: Sequence[str], files: Sequence[str]) -> Mapping[str, str]:
