@@ -140,6 +140,7 @@ def test_what_is_refused_is_told_with_its_line(cli: Cli, asking: Path, words: tu
     assert "\n  more.yml:5: services.agent.userns_mode: " in refused.err
 
 
+@pytest.mark.slow
 def test_write_allow_keeps_what_somebody_wrote_by_hand(cli: Cli, asking: Path) -> None:
     by_hand = (
         "compose: ../docker-compose.yml   # ours\nprofiles: [debug]\nallow:\n"
@@ -195,6 +196,7 @@ def test_new_from_compose_files_is_a_stack_that_comes_up(cli: Cli, asking: Path)
     assert {one.service for one in cli.containers()} == {"web", "agent"}
 
 
+@pytest.mark.slow
 def test_new_from_several_files_of_a_folder_below(cli: Cli) -> None:
     folder = cli.checkout / "deploy"
     folder.mkdir()
@@ -224,6 +226,7 @@ services:
 """
 
 
+@pytest.mark.slow
 def test_in_a_folder_with_a_compose_file_the_name_may_be_left_out(cli: Cli) -> None:
     (cli.checkout / "compose.yaml").write_text(TWO)
     assert cli("logs").code == 2

@@ -71,6 +71,7 @@ def test_a_clear_error_with_its_place(cli: Cli, files: dict[str, str], words: tu
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < MEMORY
 
 
+@pytest.mark.slow
 def test_what_never_ends_is_ended_and_said(cli: Cli) -> None:
     os.mkfifo(cli.checkout / "pipe")
     write(cli.checkout, {**bombs(), "pipe.yaml": f"include: [./pipe]\n{HERE}"})
@@ -85,6 +86,7 @@ def test_what_never_ends_is_ended_and_said(cli: Cli) -> None:
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < MEMORY
 
 
+@pytest.mark.slow
 def test_what_is_no_file_or_too_large_is_not_read(cli: Cli) -> None:
     os.mkfifo(cli.checkout / "pipe.yaml")
     (cli.checkout / "folder.yaml").mkdir()
@@ -104,6 +106,7 @@ def test_what_is_no_file_or_too_large_is_not_read(cli: Cli) -> None:
         assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 def test_ten_thousand_services_are_bounded(cli: Cli) -> None:
     lines = [f"  s{number}: {{image: 'busybox:1.35', ports: ['80']}}\n" for number in range(10_000)]
     write(cli.checkout, {"a.yaml": "services:\n" + "".join(lines)})

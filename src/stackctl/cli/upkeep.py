@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @command("purge")
 @name_argument
 @instance_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def purge_command(session: Session, name: str, instance: str, yes: bool) -> None:
     """End an environment and delete its data, secrets and record. Nothing else ever deletes data.
 
