@@ -221,6 +221,7 @@ MACHINES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kernel", "libc", "bits", "expected"), MACHINES)
 def test_point_34_every_machine_is_known_or_refused(
     machine: Machine, small: Path, name: str, kernel: str, libc: str, bits: str, expected: str

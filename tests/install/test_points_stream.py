@@ -146,7 +146,7 @@ def test_point_05_every_shell_says_the_same(machine: Machine, small: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", [*SHELLS, "zsh"])
 def test_point_05_every_shell_installs_and_uninstalls(machine: Machine, small: Path, shell: str) -> None:
     before = tree(machine.root)
     done = machine.install(small, "--prefix", str(machine.home / "a b"), shell=shell)
@@ -157,6 +157,7 @@ def test_point_05_every_shell_installs_and_uninstalls(machine: Machine, small: P
     assert tree(machine.root) == before
 
 
+@pytest.mark.slow
 def test_point_06_it_is_clean_to_every_checker() -> None:
     tools, script = Path(sys.executable).parent, str(ROOT / "scripts" / "install.sh")
     for argv in (
