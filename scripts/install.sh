@@ -141,10 +141,16 @@ USAGE
     case $wanted in
       *[!0-9A-Za-z.+-]*) refuse "$wanted is no version" ;;
     esac
-    base_url=${base_url:-$BASE_URL}
-    case $0 in
-      */install.sh) [ -n "$source$base_url" ] || [ ! -f "${0%/*}/$BUNDLE" ] || source=${0%/*} ;;
+    # A script that lies beside its files takes those, unless another place or version is named
+    beside=$0
+    [ "$beside" != install.sh ] || beside=$PWD/$0
+    case $beside in
+      */install.sh)
+        [ -n "$source$base_url" ] || [ "${wanted:-$VERSION}" != "$VERSION" ] ||
+          [ ! -f "${beside%/*}/$BUNDLE" ] || source=${beside%/*}
+        ;;
     esac
+    base_url=${base_url:-$BASE_URL}
     [ "${base_url#file:///}" = "$base_url" ] || source=${source:-${base_url#file://}}
     if [ -n "$source" ]; then
       source=$(absolute "$source")

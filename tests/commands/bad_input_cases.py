@@ -652,7 +652,7 @@ def locked(name: str, text: str, says: str, hint: str, argv: str = "up s") -> Ca
 
 
 LOCKS = (
-    cast("an action on itself that is none", "self improve", "is not one of", ""),
+    cast("an action on itself that is none", "self improve", "'uninstall', 'doctor'\n", ""),
     cast("an option of another action", "self doctor --force", "--force does not go with `doctor`", ""),
     cast("an update of a checkout", "self update", "was not installed by install.sh", "pull"),
     cast("lock of an unknown stack", "lock helo", "there is no stack `helo`", "hello"),

@@ -285,13 +285,13 @@ class Machine:
         )
 
     def start(
-        self, script: Path, *options: str, shell: str = "dash", **env: str | None
+        self, script: Path, *options: str, shell: str = "dash", cwd: Path | None = None, **env: str | None
     ) -> subprocess.Popen[str]:
         """The installer as a process group of its own, still running."""
         return subprocess.Popen(
             [*shell_words(shell), str(script), *options],
             env=self.env(**env),
-            cwd=self.work,
+            cwd=cwd or self.work,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -103,7 +103,7 @@ def test_point_31_each_trouble_of_curl_has_its_remedy(
 
 class TestPoint32:
     @pytest.mark.slow
-    @pytest.mark.parametrize("way", ["folder", "bundle", "url", "environment", "beside"])
+    @pytest.mark.parametrize("way", ["folder", "bundle", "url", "environment", "beside", "inside"])
     def test_point_32_no_network_is_needed(
         self, machine: Machine, small: Path, way: str, tmp_path: Path
     ) -> None:
@@ -119,8 +119,10 @@ class TestPoint32:
             "url": ["--base-url", f"file://{elsewhere}"],
         }.get(way, [])
         script = (small / "install.sh").read_bytes()
-        if way == "beside":
-            child = machine.start(small / "install.sh")
+        if way in ("beside", "inside"):
+            (elsewhere / "install.sh").write_bytes(script.replace(b"BASE_URL=''", b"BASE_URL='https://a.test'"))
+            here = elsewhere if way == "inside" else None
+            child = machine.start(Path("install.sh") if here else elsewhere / "install.sh", cwd=here)
             stderr = child.communicate(timeout=120)[1]
             assert child.returncode == 0, stderr
         else:

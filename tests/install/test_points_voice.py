@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,14 @@ def test_point_37_it_ends_with_where_what_next_and_how_to_undo(machine: Machine,
         f"next: {machine.launcher} up hello",
         f"undo: {machine.launcher} self uninstall",
     ]
+
+
+@pytest.mark.slow
+def test_point_37_the_next_command_is_one_that_a_shell_takes(machine: Machine, small: Path) -> None:
+    folder = machine.home / "a b"
+    done = machine.install(small, "--bin-dir", str(folder))
+    line = next(one for one in done.stderr.splitlines() if one.startswith("next: "))
+    assert shlex.split(line) == ["next:", str(folder / "stackctl"), "up", "hello"]
 
 
 def test_point_37_every_exit_code_is_documented(machine: Machine, small: Path) -> None:

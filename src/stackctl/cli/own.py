@@ -30,10 +30,14 @@ _WAIT = 60.0
 _HANDOVER = 90.0
 
 
+def _action(word: str) -> str:
+    if word not in (*ACTIONS, *_HIDDEN):
+        raise click.BadParameter(f"{word!r} is not one of {', '.join(map(repr, ACTIONS))}")
+    return word
+
+
 @command("self")
-@click.argument(
-    "action", metavar="[update|rollback|uninstall|doctor]", type=click.Choice((*ACTIONS, *_HIDDEN))
-)
+@click.argument("action", metavar=f"[{'|'.join(ACTIONS)}]", type=_action)
 @click.option("--version", "version", metavar="X", help="Update to that version instead of the newest.")
 @click.option("--base-url", metavar="URL", help="Update from there instead of where it came from.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")

@@ -173,10 +173,12 @@ def _hand_over(installation: Installation, done: Put, voice: _Voice) -> None:
 
 
 def _report(launcher: Path, version: str, state: Path, voice: _Voice) -> None:
+    import shlex
+
     from stackctl.ops.command_path import on_path, shadowing
 
     by_name = on_path(launcher.parent, os.environ) and shadowing(launcher, os.environ) is None
-    name = "stackctl" if by_name else str(launcher)
+    name = "stackctl" if by_name else shlex.quote(str(launcher))
     _look_at_docker(launcher, state, voice)
     voice.say(f"stackctl {version} is installed: {launcher}")
     voice.say(f"next: {name} up hello")

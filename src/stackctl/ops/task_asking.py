@@ -93,9 +93,11 @@ def defined(environment: EnvironmentRecord, spec: TaskSpec) -> TaskSpec:
     stack = parse_stack(read_text(_stack_file(environment)), name=environment.stack, source=source)
     task: TaskDefinition | None = stack.tasks.get(spec.image)
     if task is None:
-        known = ", ".join(sorted(stack.tasks)) or "none"
+        known = ", ".join(sorted(stack.tasks))
+        line = f"`tasks: {{{spec.image}: {{image: IMAGE, command: [WORD, ...]}}}}`"
         raise UnknownName(
-            f"the stack `{environment.stack}` defines no task `{spec.image}`", hint=f"it defines: {known}"
+            f"the stack `{environment.stack}` defines no task `{spec.image}`",
+            hint=f"it defines: {known}" if known else f"one is defined in `{source}`, by a line like {line}",
         )
     lifetime = {"lifetime": Setting(task.lifetime, source)} if task.lifetime else {}
     return replace(
