@@ -120,7 +120,9 @@ class TestPoint32:
         }.get(way, [])
         script = (small / "install.sh").read_bytes()
         if way in ("beside", "inside"):
-            (elsewhere / "install.sh").write_bytes(script.replace(b"BASE_URL=''", b"BASE_URL='https://a.test'"))
+            (elsewhere / "install.sh").write_bytes(
+                script.replace(b"BASE_URL=''", b"BASE_URL='https://a.test'")
+            )
             here = elsewhere if way == "inside" else None
             child = machine.start(Path("install.sh") if here else elsewhere / "install.sh", cwd=here)
             stderr = child.communicate(timeout=120)[1]

@@ -21,9 +21,7 @@ TASKS = "tasks:\n  ask: {image: 'busybox:1.35', command: [id]}\n"
         ("", "one is defined in `stacks/app.yaml`, by a line like `tasks: {test: {image: IMAGE, "),
     ],
 )
-def test_a_task_that_is_not_defined_is_told_with_the_next_step(
-    tmp_path: Path, tasks: str, hint: str
-) -> None:
+def test_a_task_that_is_not_defined_is_told_with_the_next_step(tmp_path: Path, tasks: str, hint: str) -> None:
     (tmp_path / "stacks").mkdir()
     (tmp_path / "stacks" / "app.yaml").write_text(f"template: hello\n{tasks}")
     environment = record(root=str(tmp_path), stack_file="stacks/app.yaml")
