@@ -23,7 +23,8 @@ Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also m
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
 leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (2).
 STACKCTL_TEST_VM=none leaves the guest machine out of slow, STACKCTL_TEST_FAULTS=none the crash matrix, the
-other slow tests of tests/faults and the soak; both say so.
+other slow tests of tests/faults and the soak; both say so. STACKCTL_TEST_ROOTS=FOLDER also installs on bare
+roots of Debian 12 and 13 that it makes there (root, mmdebstrap); without it slow says that it did not.
 USAGE
 }
 
@@ -138,6 +139,9 @@ slow() {
     say 'STACKCTL_TEST_FAULTS=none: the slow tests of tests/faults and tests/soak were NOT run; make test-slow runs them'
   else
     pytest 'slow' .venv-dev/bin/python -m 'slow and not vm'
+  fi
+  if [ -z "${STACKCTL_TEST_ROOTS:-}" ]; then
+    say 'STACKCTL_TEST_ROOTS is not set: the installation on bare roots of Debian was NOT run'
   fi
 }
 
