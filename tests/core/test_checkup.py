@@ -121,6 +121,7 @@ def test_without_a_docker_command_the_command_fails_and_the_rest_is_not_checked(
     missing = Trouble("DockerMissing", "there is no docker command on PATH", "install it")
     host = engine(command="", facts=None, trouble=missing, compose="", compose_trouble=missing)
     assert only(host, "docker command").state == "failed"
+    assert only(host, "docker command").remedy == "install it"
     assert only(host, "daemon").state == only(host, "compose").state == "warning"
 
 

@@ -18,14 +18,14 @@ SKEW_FAILED = 60.0
 _CONTROLLERS = (("memory", "memory_limit"), ("pids", "pids_limit"), ("cpu", "cpu_quota"))
 _NO_COMMAND = "not checked, since there is no docker command"
 _SEE_COMMAND = "see the check `docker command`"
-_INSTALL = "install docker (Debian and Ubuntu: `docker.io` and the Compose plugin, or `scripts/engine.sh`)"
 
 
 def command(facts: HostFacts) -> Finding:
     """The docker command."""
     sight = facts.engine
     if not sight.command:
-        return Finding("docker command", "failed", "there is no docker command on PATH", _INSTALL)
+        remedy = sight.trouble.hint if sight.trouble else "install docker"
+        return Finding("docker command", "failed", "there is no docker command on PATH", remedy)
     if not sight.command_version:
         return Finding(
             "docker command",

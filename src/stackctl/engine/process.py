@@ -311,9 +311,13 @@ def _require(name: str, environ: Mapping[str, str]) -> None:
 
 def docker_missing() -> DockerMissing:
     """The error for a machine without the docker command."""
+    from stackctl.core.docker_packages import install_docker
+
+    release = ""
+    with suppress(OSError, ValueError):
+        release = Path("/etc/os-release").read_text(encoding="utf-8")
     return DockerMissing(
-        "there is no `docker` command on PATH",
-        hint="install Docker with its Compose plugin; `scripts/engine.sh --dry-run` says how on this machine",
+        "there is no `docker` command on PATH", hint=install_docker(release, darwin=sys.platform == "darwin")
     )
 
 
