@@ -1,6 +1,6 @@
 # Written by stackctl 0.1.0. Do not edit it: write it again with
 # stackctl make --prefix stack --stack hello
-# sha256 of what follows: ba5404b30b650e024762a101830cb972f51af47117138e0000bdc1ecf316b306
+# sha256 of what follows: 9f827ddaa282f833b3ee31359c75f76721a6f597d645d74aa8991f49b0218697
 
 # Stands at the end of the Makefile: `include stackctl.mk`. What may be set, before that line or as in
 # `make stack-logs S=web`:
@@ -13,7 +13,7 @@ STACKCTL ?= stackctl
 STACK ?= hello
 S ?=
 ARGS ?=
-STACKCTL_INSTALL ?= pipx install stackctl-compose
+STACKCTL_INSTALL ?= run the install.sh of a release of stackctl; STACKCTL_INSTALL may name one
 
 # The default goal stays what it was, and reading this file twice is harmless
 stackctl_goal := $(.DEFAULT_GOAL)

@@ -168,7 +168,7 @@ STACKCTL ?= stackctl
 STACK ?={stack}
 S ?=
 ARGS ?=
-STACKCTL_INSTALL ?= pipx install stackctl-compose
+STACKCTL_INSTALL ?= run the install.sh of a release of stackctl; STACKCTL_INSTALL may name one
 
 # The default goal stays what it was, and reading this file twice is harmless
 stackctl_goal := $(.DEFAULT_GOAL)
