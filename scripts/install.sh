@@ -211,9 +211,7 @@ USAGE
     esac
   }
 
-  is_python() {
-    "$1" -I -B -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
-  }
+  is_python() { "$1" -IBc 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3,13))' 2>/dev/null; }
 
   find_python() {
     if [ -n "$python" ]; then
@@ -357,9 +355,7 @@ with urllib.request.build_opener(Redirects).open(url, timeout=60) as answer, ope
     done
   }
 
-  uses_bundle() {
-    [ "$platform" = "$BUNDLE_PLATFORM" ] || [ -f "$source" ]
-  }
+  uses_bundle() { [ "$platform" = "$BUNDLE_PLATFORM" ] || [ -f "$source" ]; }
 
   # The wheels that were checked, in temporary/wheels; our own unpacked in temporary/code
   get_wheels() {
