@@ -22,12 +22,16 @@ demo: ## From a bare machine to a running, bounded stack: installs what is missi
 ##@ Check
 
 .PHONY: test
-test: ## All suites: core, the real engine, then core on every supported Python found here
+test: ## Core, then the suite on the real engine
 	@scripts/test.sh all
 
 .PHONY: test-core
 test-core: ## Only the tests that need no Docker engine
 	@scripts/test.sh core
+
+.PHONY: test-pythons
+test-pythons: ## Core on every other supported Python found here
+	@scripts/test.sh pythons
 
 .PHONY: test-slow
 test-slow: ## The tests marked slow

@@ -12,12 +12,13 @@ timings=''
 
 usage() {
   cat <<'USAGE'
-usage: scripts/test.sh core | all | slow | vm | --help
+usage: scripts/test.sh core | all | pythons | slow | vm | --help
 
-  core  the tests that need no Docker engine, on the default Python
-  all   core, then those on the real engine, then core on every other supported Python found
-  slow  the tests marked slow, those in the guest machine with them
-  vm    the tests in the guest machine alone (scripts/vm.sh)
+  core     the tests that need no Docker engine, on the default Python
+  all      core, then those on the real engine
+  pythons  core on every other supported Python found
+  slow     the tests marked slow, those in the guest machine with them
+  vm       the tests in the guest machine alone (scripts/vm.sh)
 
 Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also make sure of
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
@@ -29,7 +30,7 @@ USAGE
 }
 
 wants_engine() {
-  [ "$suite" != core ] && [ "${STACKCTL_TEST_ENGINE:-}" != none ]
+  [ "$suite" != core ] && [ "$suite" != pythons ] && [ "${STACKCTL_TEST_ENGINE:-}" != none ]
 }
 
 set_up() {
@@ -164,7 +165,8 @@ main() {
   cd "$root"
   case $suite in
     core) set_up && core .venv-dev/bin/python ;;
-    all) set_up && core .venv-dev/bin/python && engine && other_pythons ;;
+    all) set_up && core .venv-dev/bin/python && engine ;;
+    pythons) set_up && other_pythons ;;
     slow) set_up && programs && slow && vm ;;
     vm) set_up && vm ;;
     -h | --help)

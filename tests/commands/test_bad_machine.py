@@ -135,6 +135,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     command("down", "--all").ok()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [("exec", "s", "app", "ls"), ("shell", "s"), ("url", "s"), ("env", "s"), ("restart", "s")]
 )

@@ -70,6 +70,7 @@ def test_the_file_of_this_folder_is_brought_up_as_it_is_and_bounded(cli: Cli, pr
     assert cli.containers() == ()
 
 
+@pytest.mark.slow
 def test_a_stack_file_over_compose_files_with_a_profile_and_a_sidecar(cli: Cli, project: Path) -> None:
     cli.stack(
         "shop",
@@ -85,6 +86,7 @@ def test_a_stack_file_over_compose_files_with_a_profile_and_a_sidecar(cli: Cli, 
     assert cli("exec", "shop", "web", "printenv", "REDIS_URL").ok().out.startswith("redis://")
 
 
+@pytest.mark.slow
 def test_bound_shows_every_profile_each_change_and_what_is_refused(cli: Cli, project: Path) -> None:
     shown = cli("bound", "--json").ok().data
     assert set(shown["document"]["services"]) == {"web", "db", "migrate", "tool"}

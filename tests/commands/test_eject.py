@@ -82,6 +82,7 @@ def sql(text: str) -> tuple[str, ...]:
     return ("psql", "-U", "app", "-tAc", text)
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_it_runs_without_stackctl_bounded_and_on_the_same_data(cli: Cli, shop: None, folder: Folder) -> None:
     up = cli("up", "shop", "--json").ok().data
@@ -131,6 +132,7 @@ def test_it_runs_without_stackctl_bounded_and_on_the_same_data(cli: Cli, shop: N
     cli("down", "shop").ok()
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_what_never_ran_is_ejected_with_data_and_secrets_of_its_own(
     cli: Cli, shop: None, folder: Folder

@@ -60,6 +60,7 @@ REFUSED: list[tuple[dict[str, str], tuple[str, ...]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("files", "words"), REFUSED, ids=[" ".join(words[1:]) for _, words in REFUSED])
 def test_a_clear_error_with_its_place(cli: Cli, files: dict[str, str], words: tuple[str, ...]) -> None:
     write(cli.checkout, files)
@@ -210,6 +211,7 @@ def test_links_out_of_the_repository_are_judged_where_they_lead(cli: Cli) -> Non
     assert sources == ["/etc/ssl", "${STACKCTL_ROOT:?}/fine"]
 
 
+@pytest.mark.slow
 def test_files_from_outside_the_repository_are_read_for_nobody_without_its_word(cli: Cli) -> None:
     (cli.checkout / ".git").mkdir(exist_ok=True)
     elsewhere = cli.checkout.parent / "elsewhere"

@@ -58,6 +58,7 @@ def test_a_row_survives_down_and_up_and_purge_deletes_it(database: Cli) -> None:
     assert cli(*psql, "select count(*) from pg_tables where tablename = 't'").ok().out.strip() == "0"
 
 
+@pytest.mark.slow
 def test_a_secret_stands_nowhere_but_in_its_file_url_and_env(database: Cli) -> None:
     cli = database
     child = cli.start("up", "data", "-v")
@@ -117,6 +118,7 @@ def test_a_secret_stands_nowhere_but_in_its_file_url_and_env(database: Cli) -> N
     assert (folder / "secrets").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_the_url_goes_by_file_where_the_variable_says_so(cli: Cli) -> None:
     cli.template("data", DATABASE, DATABASE_HEAD)
     cli.stack("data", "template: data\nsidecars: {db: {template: postgres, env: DATABASE_URL_FILE}}\n")

@@ -108,6 +108,7 @@ def test_what_is_locked_runs_by_digest_and_nothing_seems_changed(cli: Cli, shop:
     assert names.split() == ["busybox:1.35", "busybox:1.35"]
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_a_registry_that_moved_changes_nothing_until_it_is_asked(shelf: Shelf, cli: Cli) -> None:
     cli.template("t", f"services:\n  web: {{image: '{shelf.tag}', {SLEEPER}}}\n")
@@ -131,6 +132,7 @@ def test_a_registry_that_moved_changes_nothing_until_it_is_asked(shelf: Shelf, c
     assert cli("exec", "s", "web", "cat", "/word").ok().out == "second\n"
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_update_asks_for_what_it_names_alone(shelf: Shelf, cli: Cli) -> None:
     shelf.put("one")
@@ -152,6 +154,7 @@ def test_update_asks_for_what_it_names_alone(shelf: Shelf, cli: Cli) -> None:
     assert yaml.safe_load(path.read_text())["images"] != old
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_the_engine_knows_a_digest_that_its_registry_lost(shelf: Shelf, cli: Cli) -> None:
     digest = shelf.put("first")
@@ -171,6 +174,7 @@ def test_the_engine_knows_a_digest_that_its_registry_lost(shelf: Shelf, cli: Cli
     assert "has no digest" in neither.err
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_a_registry_that_is_not_there_leaves_no_half_lock(cli: Cli) -> None:
     compose = "services:\n" + "".join(
@@ -195,6 +199,7 @@ def test_a_registry_that_is_not_there_leaves_no_half_lock(cli: Cli) -> None:
     assert sorted(one.name for one in path.parent.iterdir()) == ["s.lock.yaml", "s.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_each_stale_thing_is_named_and_up_goes_on_with_what_is_pinned(cli: Cli, shop: Path) -> None:
     missing = cli("lock", "shop", "--check", "--json")
@@ -240,6 +245,7 @@ def test_limits_make_another_document_and_a_lock_of_it_is_stale(cli: Cli, shop: 
     assert "the document comes out differently: limits" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_a_secret_is_in_a_lock_by_its_name_alone(cli: Cli, shop: Path) -> None:
     cli("lock", "shop").ok()
@@ -252,6 +258,7 @@ def test_a_secret_is_in_a_lock_by_its_name_alone(cli: Cli, shop: Path) -> None:
     assert shop.read_bytes() == text
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_two_machines_with_one_lock_run_the_same_bytes(cli: Cli, shop: Path, tmp_path: Path) -> None:
     cli("lock", "shop").ok()
@@ -273,6 +280,7 @@ def test_two_machines_with_one_lock_run_the_same_bytes(cli: Cli, shop: Path, tmp
         other.end_all()
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_compose_files_without_a_stack_file_have_a_lock_beside_them(
     cli: Cli, shop: Path, tmp_path: Path

@@ -73,6 +73,7 @@ def test_looking_and_acting_load_nothing_more(cli: Cli) -> None:
     assert cli.containers() == ()
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_sweeping_loads_nothing_more(cli: Cli) -> None:
     cli.template("hello")

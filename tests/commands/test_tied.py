@@ -128,6 +128,7 @@ def test_with_of_other_values_leaves_what_was_up_its_users(app: Cli) -> None:
     assert states(app) == ["running"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("--set", "word=two")])
 def test_up_during_a_with_takes_it_over_and_outlives_it(app: Cli, words: tuple[str, ...]) -> None:
     with belonging(app) as child:
@@ -142,6 +143,7 @@ def test_up_during_a_with_takes_it_over_and_outlives_it(app: Cli, words: tuple[s
     until(lambda: not tethers(app))
 
 
+@pytest.mark.slow
 def test_an_up_that_fails_during_a_with_leaves_it_the_withs(app: Cli) -> None:
     with belonging(app) as child:
         (before,) = app.containers()

@@ -113,6 +113,7 @@ def test_an_edit_says_first_what_it_will_recreate(cli: Cli) -> None:
     assert "will recreate app (command)" in cli("up", "s").ok().err
 
 
+@pytest.mark.slow
 def test_new_thresholds_reach_the_record_though_nothing_is_recreated(cli: Cli) -> None:
     cli.template("app")
     cli.stack("s", "template: app\n")
@@ -136,6 +137,7 @@ def test_a_service_that_left_the_stack_is_removed(cli: Cli) -> None:
     assert [c.service for c in cli.containers()] == ["app"]
 
 
+@pytest.mark.slow
 def test_a_changed_file_recreates_the_service_that_mounts_it(cli: Cli) -> None:
     compose = """
 services:
@@ -156,6 +158,7 @@ services:
     assert cli("exec", "-T", "s", "app", "cat", "/note").ok().out == "two\n"
 
 
+@pytest.mark.slow
 def test_an_image_is_built_and_built_anew_only_when_asked(cli: Cli) -> None:
     folder = cli.template("made", "services:\n  app: {build: ./files/app}\n")
     (folder / "files" / "app").mkdir(parents=True)
@@ -179,6 +182,7 @@ def test_an_image_is_built_and_built_anew_only_when_asked(cli: Cli) -> None:
         subprocess.run(["docker", "image", "rm", f"{project}-app"], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_a_replaced_secret_reaches_who_mounts_it_and_nobody_else(cli: Cli) -> None:
     compose = """
 services:
@@ -274,6 +278,7 @@ def test_status_shows_usage_against_threshold_and_limit(cli: Cli) -> None:
     assert 0 < service["usage"]["memory_bytes"] < 64 << 20
 
 
+@pytest.mark.slow
 def test_status_of_what_ended_says_when_why_and_how_to_start_it_again(cli: Cli) -> None:
     cli("up", "hello").ok()
     cli("down", "hello").ok()
@@ -340,6 +345,7 @@ def test_list_names_every_environment_with_its_path(cli: Cli) -> None:
     assert {one["stack"] for one in data} == {"mine", "hello"}
 
 
+@pytest.mark.slow
 def test_what_runs_can_be_driven_by_plain_compose(cli: Cli) -> None:
     project = cli("up", "hello", "--json").ok().data["project"]
     folder = cli.home / "environments" / project

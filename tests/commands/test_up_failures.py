@@ -83,6 +83,7 @@ def test_an_unhealthy_service_fails_before_the_deadline(cli: Cli) -> None:
     assert nothing_left(cli)
 
 
+@pytest.mark.slow
 def test_what_is_not_ready_in_time_is_named(cli: Cli) -> None:
     cli.template("t", SLOW.split("  app:", maxsplit=1)[0])
     cli.stack("s", "template: t\n")
@@ -94,6 +95,7 @@ def test_what_is_not_ready_in_time_is_named(cli: Cli) -> None:
     assert nothing_left(cli)
 
 
+@pytest.mark.slow
 def test_no_wait_returns_before_a_service_is_healthy(cli: Cli) -> None:
     cli.template("t", SLOW.split("  app:", maxsplit=1)[0])
     cli.stack("s", "template: t\n")
@@ -103,6 +105,7 @@ def test_no_wait_returns_before_a_service_is_healthy(cli: Cli) -> None:
     assert [c.health for c in cli.containers()] == ["starting"]
 
 
+@pytest.mark.slow
 def test_a_failed_edit_leaves_what_ran_before(cli: Cli) -> None:
     cli.template("t", SLEEPER)
     cli.stack("s", "template: t\n")

@@ -141,6 +141,7 @@ def test_a_port_that_is_taken_between_choosing_and_starting_is_told_and_undone(
     assert broken(shared, second=("reap",)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_registry_that_never_answers_can_be_left(
@@ -288,6 +289,7 @@ def room(place: Path) -> bool:
     return os.statvfs(place).f_ffree > 0
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 @pytest.mark.parametrize(
     "point",

@@ -235,7 +235,7 @@ class TestContinuousIntegration:
     def test_every_stage_runs_and_one_failure_is_enough(self, tmp_path: Path) -> None:
         (tmp_path / ".ci").mkdir()
         shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-        (tmp_path / "Makefile").write_text("lint:\n\tfalse\ntest test-slow:\n\techo ran $@\n")
+        (tmp_path / "Makefile").write_text("lint:\n\tfalse\ntest test-pythons test-slow:\n\techo ran $@\n")
         answer = run("bash", ".ci/run", cwd=tmp_path)
         assert answer.returncode == 1
         assert "ran test\n" in answer.stdout
@@ -246,7 +246,7 @@ class TestContinuousIntegration:
     def test_it_passes_when_every_stage_does(self, tmp_path: Path) -> None:
         (tmp_path / ".ci").mkdir()
         shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-        (tmp_path / "Makefile").write_text("lint test test-slow:\n\t@echo ran $@\n")
+        (tmp_path / "Makefile").write_text("lint test test-pythons test-slow:\n\t@echo ran $@\n")
         assert run("bash", ".ci/run", cwd=tmp_path).returncode == 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from commandline import Cli
@@ -14,8 +13,6 @@ from waiting import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
-QUICK = frozenset({"handbook"})
-"""Run in `make test` too, so that nothing of this stays unseen until the slow tests."""
 TWICE = tuple(one for one in EVERY if one.name in ("guestbook", "voting"))
 SLACK = 16 << 20
 
@@ -41,11 +38,8 @@ def new_site(project: Project, folder: Path, sites: list[Site]) -> Site:
     return site
 
 
-def case(project: Project) -> Any:
-    return pytest.param(project, id=project.name, marks=() if project.name in QUICK else (pytest.mark.slow,))
-
-
-@pytest.mark.parametrize("project", [case(one) for one in EVERY])
+@pytest.mark.slow
+@pytest.mark.parametrize("project", EVERY, ids=lambda project: project.name)
 def test_a_project_is_used_crashed_brought_back_and_taken_down(
     project: Project, tmp_path: Path, sites: list[Site]
 ) -> None:

@@ -166,6 +166,7 @@ def test_an_up_that_died_with_half_of_it_standing_is_undone(cli: Cli) -> None:
     nothing_more(cli)
 
 
+@pytest.mark.slow
 def test_an_up_that_lives_is_left_alone(cli: Cli) -> None:
     child = cli.start("up", "s", STACKCTL_TEST="1", STACKCTL_FAILPOINT="compose-up#1:after:hang")
     try:
@@ -340,6 +341,7 @@ def labels_of(container: Container) -> dict[str, str]:
     return {name: value for name, value in container.labels.items() if name.startswith(PREFIX)}
 
 
+@pytest.mark.slow
 def test_what_is_left_of_an_ended_environment_goes_whatever_its_state(cli: Cli, forge: Forge) -> None:
     project = up(cli)
     labels = labels_of(cli.containers(project)[0])
@@ -396,6 +398,7 @@ def test_what_carries_forged_labels_is_kept_and_told_of(cli: Cli, forge: Forge) 
 # What is not remembered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"{ no json", b'{"schema": 2, "project": "x"}', b"\0" * 4096])
 def test_what_belongs_to_an_unreadable_record_is_kept_and_told_of(cli: Cli, content: bytes) -> None:
     project = up(cli)
@@ -416,6 +419,7 @@ def test_what_belongs_to_an_unreadable_record_is_kept_and_told_of(cli: Cli, cont
     nothing_more(cli)
 
 
+@pytest.mark.slow
 def test_what_was_forgotten_is_listed_and_can_be_taken_on(cli: Cli) -> None:
     project = up(cli)
     before = [one.id for one in cli.containers(project)]
@@ -457,6 +461,7 @@ def test_what_was_forgotten_is_ended_only_when_somebody_says_so(cli: Cli) -> Non
     nothing_more(cli)
 
 
+@pytest.mark.slow
 def test_what_a_record_vouches_for_cannot_be_forced_away(cli: Cli) -> None:
     project = up(cli)
 
@@ -467,6 +472,7 @@ def test_what_a_record_vouches_for_cannot_be_forced_away(cli: Cli) -> None:
     assert states(cli) == {"web": "running", "db": "running"}
 
 
+@pytest.mark.slow
 def test_volumes_are_told_of_and_never_removed(cli: Cli) -> None:
     project = up(cli)
     labels = labels_of(cli.containers(project)[0])

@@ -192,6 +192,7 @@ print("usage", open(first if os.path.exists(first) else second).read(), flush=Tr
     house.cli("down", "reader").ok()
 
 
+@pytest.mark.slow
 def test_a_flood_of_log_lines_stays_within_its_files_and_hurts_nobody(house: House) -> None:
     flood = """
 line = "x" * 400 + "\\n"
@@ -298,6 +299,7 @@ over()
 {STAY}"""
 
 
+@pytest.mark.slow
 def test_a_violation_may_end_its_service_alone_which_stays_ended(house: House) -> None:
     settings = SMALL.replace("sustain: 2s", "on_violation: service")
     services = {"rogue": rogue(MANY, restart="always"), "peer": peer()}
@@ -321,6 +323,7 @@ def test_a_violation_may_end_its_service_alone_which_stays_ended(house: House) -
     house.cli("down", "alone").ok()
 
 
+@pytest.mark.slow
 def test_a_violation_may_be_reported_only(house: House) -> None:
     project = house.up("told", {"rogue": rogue(MANY)}, SMALL.replace("sustain: 2s", "on_violation: report"))
     before = house.ids(project)
@@ -421,6 +424,7 @@ def test_every_incident_was_handed_to_the_hook(house: House) -> None:
     assert {one["id"]: one for one in found} == expected
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(cli: Cli) -> None:
     configuration(cli, f"on_incident: [touch, {cli.home.parent}/told]\n")
     cli.template(

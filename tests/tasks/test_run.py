@@ -277,6 +277,7 @@ def test_a_detached_task_is_finished_by_whoever_looks(cli: Cli) -> None:
     assert not (cli.home / "tasks" / task).exists()
 
 
+@pytest.mark.slow
 def test_a_reader_that_is_slow_loses_nothing(cli: Cli) -> None:
     child = cli.start("run", *SMALL, "busybox:1.35", "--", "seq", "1", "60000")
     assert child.stdout is not None
@@ -335,6 +336,7 @@ def test_sidecars_come_first_are_reached_by_url_and_keep_their_data(cli: Cli) ->
     assert cli.networks() == []
 
 
+@pytest.mark.slow
 def test_two_sidecars_of_one_template_each_have_their_variable(cli: Cli) -> None:
     words = ("--sidecar", "redis", "--sidecar", "spare=redis", "busybox:1.35")
     done = run(cli, *words, "--", "sh", "-c", 'echo "$REDIS_URL"; echo "$SPARE_URL"').ok()
@@ -343,6 +345,7 @@ def test_two_sidecars_of_one_template_each_have_their_variable(cli: Cli) -> None
     assert "@spare:6379" in second
 
 
+@pytest.mark.slow
 def test_a_task_begins_with_a_copy_of_anothers_data(cli: Cli) -> None:
     words: tuple[str, ...] = (
         "--env",
@@ -437,6 +440,7 @@ def test_a_stacks_task_runs_on_its_network_and_ends_with_it(cli: Cli) -> None:
     assert (told["id"], told["phase"]) == (task, "cancelled")
 
 
+@pytest.mark.slow
 def test_a_kept_container_stays_until_it_is_asked_to_go(cli: Cli) -> None:
     done = run(cli, "--keep", "busybox:1.35", "--", "sh", "-c", "echo x > /made; exit 2")
     assert done.code == 2
@@ -448,6 +452,7 @@ def test_a_kept_container_stays_until_it_is_asked_to_go(cli: Cli) -> None:
     assert cli.containers() == ()
 
 
+@pytest.mark.slow
 def test_mounts_users_and_folders(cli: Cli, tmp_path: Path) -> None:
     shown = tmp_path / "shown"
     shown.mkdir()
@@ -464,6 +469,7 @@ def test_mounts_users_and_folders(cli: Cli, tmp_path: Path) -> None:
     assert run(cli, "--network", "none", "busybox:1.35", "--", "sh", "-c", "ls /sys/class/net").out == "lo\n"
 
 
+@pytest.mark.slow
 def test_prune_forgets_what_is_old_and_keeps_data(cli: Cli) -> None:
     for _ in range(3):
         run(cli, "busybox:1.35", "--", "true").ok()
