@@ -24,7 +24,9 @@ Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also m
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
 leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (2).
 STACKCTL_TEST_VM=none leaves the guest machine out of slow, STACKCTL_TEST_FAULTS=none the crash matrix, the
-other slow tests of tests/faults and the soak; both say so. STACKCTL_TEST_ROOTS=FOLDER also installs on bare
+other slow tests of tests/faults and the soak; both say so. STACKCTL_TEST_POINTS=states kills the
+commands of the crash matrix once in each state, by turns alone and with their group, and not in both ways.
+TEST_PYTHONS names the versions of pythons. STACKCTL_TEST_ROOTS=FOLDER also installs on bare
 roots of Debian 12 and 13 that it makes there (root, mmdebstrap); without it slow says that it did not.
 USAGE
 }
@@ -91,7 +93,7 @@ engine() {
 other_pythons() {
   used=$(version_of .venv-dev/bin/python)
   found=$(scripts/pythons.sh)
-  for version in 3.10 3.11 3.12 3.13; do
+  for version in ${TEST_PYTHONS:-3.10 3.11 3.12 3.13}; do
     path=$(printf '%s\n' "$found" | sed -n "s/^$version //p")
     if [ "$version" = "$used" ]; then
       continue
