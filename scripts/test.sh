@@ -167,7 +167,7 @@ main() {
   cd "$root"
   case $suite in
     core) set_up && core .venv-dev/bin/python ;;
-    all) set_up && core .venv-dev/bin/python && engine ;;
+    all) set_up && programs && core .venv-dev/bin/python && engine ;;
     pythons) set_up && other_pythons ;;
     slow) set_up && programs && slow && vm ;;
     vm) set_up && vm ;;
