@@ -64,6 +64,7 @@ def test_an_environment_comes_up_is_asked_and_goes_down(client: Client, cli: Cli
     assert cli.containers() == ()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("site")
 def test_a_frozen_environment_comes_up_as_it_was_locked(cli: Cli) -> None:
     warnings: list[str] = []
@@ -96,6 +97,7 @@ def test_a_stack_of_compose_files_comes_up_and_its_lock_is_heeded(cli: Cli) -> N
         environment.down()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("site")
 def test_a_task_joins_an_environment_by_its_name(client: Client) -> None:
     environment = client.up("site", limits=Limits(memory="64m"))

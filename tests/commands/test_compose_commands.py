@@ -58,6 +58,7 @@ def asking(cli: Cli) -> Path:
     return cli.checkout
 
 
+@pytest.mark.slow
 def test_lint_lists_every_problem_with_its_word_and_line_and_needs_no_engine(cli: Cli, asking: Path) -> None:
     refused = cli("lint", "--json", **NOWHERE)
     assert refused.code == 3

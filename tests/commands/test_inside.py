@@ -39,6 +39,7 @@ def password(cli: Cli, project: str) -> str:
     return (cli.home / "environments" / project / "secrets" / "db-password").read_text()
 
 
+@pytest.mark.slow
 def test_a_row_survives_down_and_up_and_purge_deletes_it(database: Cli) -> None:
     cli = database
     project = cli("up", "data", "--json").ok().data["project"]

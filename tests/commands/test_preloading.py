@@ -56,6 +56,7 @@ print([words for event, words in log.lines if event == "done"], sorted(set(sys.m
 """
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_looking_and_acting_load_nothing_more(cli: Cli) -> None:
     cli.template("hello")

@@ -85,6 +85,7 @@ def test_what_is_in_the_way_is_an_error(cli: Cli, place: str) -> None:
     assert (done.code, "hint: move it out of the way" in done.err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_from_a_compose_file_it_is_the_stack_of_new(cli: Cli) -> None:
     (cli.checkout / "docker-compose.yml").write_text(f"name: shop\n{COMPOSE}")

@@ -156,6 +156,7 @@ def test_an_up_that_fails_during_a_with_leaves_it_the_withs(app: Cli) -> None:
     assert app.containers() == ()
 
 
+@pytest.mark.slow
 def test_a_second_with_is_refused_and_names_the_first(app: Cli) -> None:
     with belonging(app) as child:
         (before,) = app.containers()

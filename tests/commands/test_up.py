@@ -265,6 +265,7 @@ def test_set_beats_the_stack_file(cli: Cli) -> None:
     assert "fromhere" in cli("logs", "s", "app").ok().out
 
 
+@pytest.mark.slow
 def test_status_shows_usage_against_threshold_and_limit(cli: Cli) -> None:
     cli("up", "hello").ok()
 
@@ -289,6 +290,7 @@ def test_status_of_what_ended_says_when_why_and_how_to_start_it_again(cli: Cli) 
     assert re.search(r"ended \d{4}-\d\d-\d\d .*by hand.*its data is kept.*stackctl up hello", status.out)
 
 
+@pytest.mark.slow
 def test_a_lifetime_is_kept_by_up_and_renewed_by_extend(cli: Cli) -> None:
     project = cli("up", "hello", "--lifetime", "30m", "--json").ok().data["project"]
     first = cli.record(project)["deadline"]["wall"]
@@ -300,6 +302,7 @@ def test_a_lifetime_is_kept_by_up_and_renewed_by_extend(cli: Cli) -> None:
     assert cli.record(project)["deadline"]["wall"] > first + 5000
 
 
+@pytest.mark.slow
 def test_down_works_without_the_stack_file(cli: Cli) -> None:
     path = cli.stack("gone", "template: hello\n")
     cli("up", "gone").ok()
@@ -310,6 +313,7 @@ def test_down_works_without_the_stack_file(cli: Cli) -> None:
     assert cli.containers() == ()
 
 
+@pytest.mark.slow
 def test_down_twice_is_fine(cli: Cli) -> None:
     cli("up", "hello").ok()
     cli("down", "hello").ok()
@@ -319,6 +323,7 @@ def test_down_twice_is_fine(cli: Cli) -> None:
     assert "nothing was running" in again.out
 
 
+@pytest.mark.slow
 def test_restart_keeps_the_containers_and_the_lifetime(cli: Cli) -> None:
     project = cli("up", "hello", "--json").ok().data["project"]
     (before,) = cli.containers(project)

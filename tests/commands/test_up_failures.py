@@ -180,6 +180,7 @@ def test_an_interrupted_up_undoes_what_it_made(cli: Cli, number: int, code: int)
     assert cli("status", "s", "--json").data["phase"] == "stopped"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [True, False])
 def test_after_kill_9_of_up_the_next_one_starts_from_a_known_state(cli: Cli, group: bool) -> None:
     cli.template("t", SLOW)

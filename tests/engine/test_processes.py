@@ -165,6 +165,7 @@ def test_a_real_container_and_a_command_within_it(engine: DockerEngine, start: S
     assert all(process.memory > 0 and process.threads == 1 for process in found)
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_hundreds_of_processes_are_told_while_they_come_and_go(engine: DockerEngine, start: Start) -> None:
     script = "for n in $(seq 400); do sleep 300 & done; echo all; while :; do sleep 0.001; done"

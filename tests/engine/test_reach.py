@@ -112,6 +112,7 @@ def own_network(cli: Cli) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_all_three_places_reach_one_server(reach: Cli, run_label: str, elsewhere: str) -> None:
     inside, outside, isolated = (url(reach, "open", place) for place in ("container", "host", "isolated"))
     port = address(reach, "open")["port"]

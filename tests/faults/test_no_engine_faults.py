@@ -112,6 +112,7 @@ def lied(raw: Any, change: Any) -> Any:
     return change(raw) if isinstance(raw, dict) and "HostConfig" in raw and "State" in raw else raw
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_a_port_that_is_taken_between_choosing_and_starting_is_told_and_undone(
     tmp_path: Path, shared: Ground
@@ -170,6 +171,7 @@ def children(ground: Ground) -> list[str]:
     return [line for line in strays(ground) if " pull " in line]
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_a_registry_that_is_not_there_is_told_and_makes_nothing(
     daemon: PrivateDaemon, ground: Ground

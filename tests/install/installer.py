@@ -248,6 +248,15 @@ class Machine:
         for name in names:
             (self.tools / name).unlink(missing_ok=True)
 
+    def fetch_with(self, client: str) -> None:
+        """Leave one way to fetch: curl, wget, busybox or python."""
+        if client != "curl":
+            self.take("curl")
+        if client == "wget":
+            self.give("wget")
+        if client == "busybox":
+            (self.tools / "wget").symlink_to(str(shutil.which("busybox")))
+
     def stand_in(self, name: str, body: str = "") -> None:
         """A command of ours that writes down its call before it does what `body` says."""
         self.take(name)
@@ -266,6 +275,22 @@ class Machine:
         """The one line: the script of a release through a pipe, its files from the folder beside it."""
         return self.pipe(
             (release / "install.sh").read_bytes(), "--from", str(release), *options, shell=shell, env=env
+        )
+
+    def install_with_mount(
+        self, release: Path, flag: str, folder: Path, *options: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Install where an empty file system with a flag of mount(8), as `ro`, lies over a folder."""
+        self.give("mount")
+        mount = f'mount -t tmpfs -o {flag} tmpfs "{folder}" && exec "$@"'
+        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        argv = [str(shutil.which("unshare")), *user, "--mount", "sh", "-c", mount, "sh", *shell_words("dash")]
+        return subprocess.run(
+            [*argv, str(release / "install.sh"), "--from", str(release), *options],
+            env=self.env(),
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
 
     def pipe(

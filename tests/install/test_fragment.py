@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -36,18 +37,21 @@ def place(tmp_path: Path) -> Path:
     return folder
 
 
+def without_make(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment as a person's is: nothing in it of a make that runs these tests."""
+    ours = ("STACKCTL", "STACK", "S", "ARGS", "STACKCTL_INSTALL", "MFLAGS")
+    return {key: value for key, value in environ.items() if key not in ours and not key.startswith("MAKE")}
+
+
 def make(
     folder: Path, *words: str, program: str = "make", path: str = "bin"
 ) -> subprocess.CompletedProcess[str]:
     found = shutil.which(program)
     assert found, f"install {program}: this test runs it"
-    clean = {
-        key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "STACK", "MFLAGS"))
-    }
     return subprocess.run(
         [found, *words],
         cwd=folder,
-        env={**clean, "PATH": f"{folder / path}:/usr/bin:/bin"},
+        env={**without_make(os.environ), "PATH": f"{folder / path}:/usr/bin:/bin"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -258,11 +262,13 @@ def test_a_foreign_repository_uses_it(cli: Cli) -> None:
     (cli.checkout / "Makefile").write_text(own + FIRST)
     assert "include" not in cli("init").ok().err
 
+    environment = without_make(cli.environment())
+
     def typed(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["make", *words],
             cwd=cli.checkout,
-            env=cli.environment(),
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -22,21 +22,11 @@ TOOLS_OF_DISTRIBUTIONS = {
 }
 
 
-def only(machine: Machine, client: str) -> None:
-    """Leave one way to fetch."""
-    if client != "curl":
-        machine.take("curl")
-    if client == "wget":
-        machine.give("wget")
-    if client == "busybox":
-        (machine.tools / "wget").symlink_to(str(shutil.which("busybox")))
-
-
 @pytest.mark.slow
 class TestPoint30:
     @pytest.mark.parametrize("client", CLIENTS)
     def test_point_30_any_client_will_do(self, machine: Machine, small: Path, client: str) -> None:
-        only(machine, client)
+        machine.fetch_with(client)
         with served(small) as server:
             script = (small / "install.sh").read_bytes()
             done = machine.pipe(script, "-v", "--base-url", server.url, "--insecure-test")
@@ -45,7 +35,7 @@ class TestPoint30:
 
     @pytest.mark.parametrize("client", ["curl", "wget"])
     def test_point_30_what_was_cut_off_goes_on(self, machine: Machine, small: Path, client: str) -> None:
-        only(machine, client)
+        machine.fetch_with(client)
         with served(small) as server:
 
             def cut(answer: Any) -> bool:

@@ -6,7 +6,6 @@ import itertools
 import os
 import pty
 import random
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -84,27 +83,8 @@ class TestPoint16:
     def test_point_16_a_folder_that_is_read_only_is_said(
         self, machine: Machine, small: Path, option: str
     ) -> None:
-        machine.give("mount")
-        mount = f'mount -t tmpfs -o ro tmpfs "{machine.work}" && exec "$@"'
-        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-        argv = [
-            str(shutil.which("unshare")),
-            *user,
-            "--mount",
-            "sh",
-            "-c",
-            mount,
-            "sh",
-            *shell_words("dash"),
-            str(small / "install.sh"),
-        ]
-        done = subprocess.run(
-            [*argv, "--from", str(small), option, str(machine.work / "there")],
-            env=machine.env(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        there = machine.work / "there"
+        done = machine.install_with_mount(small, "ro", machine.work, option, str(there))
         assert done.returncode == 1
         assert "--prefix and --bin-dir" in done.stderr.splitlines()[-1]
         assert tree(machine.home) == {}

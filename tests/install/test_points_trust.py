@@ -5,15 +5,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
 import re
 import shutil
-import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
-from installer import ROOT, Machine, served, shell_words, tree
+from installer import ROOT, Machine, served, tree
 
 import stackctl
 
@@ -143,7 +141,7 @@ def test_point_10_a_web_page_is_never_installed(machine: Machine, small: Path) -
 def test_point_10_an_error_of_the_server_is_one_of_ours(
     machine: Machine, small: Path, code: int, client: str
 ) -> None:
-    only(machine, client)
+    machine.fetch_with(client)
     with served(small) as server:
 
         def failing(answer: object) -> bool:
@@ -157,16 +155,6 @@ def test_point_10_an_error_of_the_server_is_one_of_ours(
     assert f"({client} ended with" in done.stderr
     assert "ended with 139" not in done.stderr
     assert tree(machine.home) == {}
-
-
-def only(machine: Machine, client: str) -> None:
-    """Leave one way to fetch."""
-    if client != "curl":
-        machine.take("curl")
-    if client == "wget":
-        machine.give("wget")
-    if client == "busybox":
-        (machine.tools / "wget").symlink_to(str(shutil.which("busybox")))
 
 
 class TestPoint11:
@@ -233,27 +221,7 @@ def test_point_12_the_same_commit_gives_the_same_bytes(real: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_point_13_nothing_is_run_from_the_temporary_folder(machine: Machine, small: Path) -> None:
-    machine.give("mount")
-    mount = f'mount -t tmpfs -o noexec tmpfs "{machine.temporary}" && exec "$@"'
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    argv = [
-        str(shutil.which("unshare")),
-        *user,
-        "--mount",
-        "sh",
-        "-c",
-        mount,
-        "sh",
-        *shell_words("dash"),
-        str(small / "install.sh"),
-    ]
-    done = subprocess.run(
-        [*argv, "--from", str(small)],
-        env=machine.env(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = machine.install_with_mount(small, "noexec", machine.temporary)
     assert done.returncode == 0, done.stderr
     assert machine.version() == "1.0.0"
 

@@ -201,6 +201,7 @@ def test_an_owner_that_nothing_proves_dead_is_reported_only(cli: Cli) -> None:
 # Stopping
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["record:stopping#1:after", "stop#1:after", "remove-containers#1:after"])
 def test_a_down_that_died_is_finished(cli: Cli, point: str) -> None:
     project = up(cli)
@@ -217,6 +218,7 @@ def test_a_down_that_died_is_finished(cli: Cli, point: str) -> None:
     nothing_more(cli)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_ended_is_told_and_ended_later_with_its_incident(cli: Cli, forge: Forge) -> None:
     project = up(cli, "--lifetime", "1s")
     (network,) = cli.networks()
@@ -252,6 +254,7 @@ def test_what_cannot_be_ended_is_told_and_ended_later_with_its_incident(cli: Cli
 # Running
 
 
+@pytest.mark.slow
 def test_a_lifetime_that_is_over_ends_it(cli: Cli) -> None:
     project = up(cli, "--lifetime", "1s")
     until(lambda: time.time() > cli.record(project)["deadline"]["wall"], 10, "the end of its lifetime")
@@ -443,6 +446,7 @@ def test_what_was_forgotten_is_listed_and_can_be_taken_on(cli: Cli) -> None:
     data_stays(cli, project)
 
 
+@pytest.mark.slow
 def test_what_was_forgotten_is_ended_only_when_somebody_says_so(cli: Cli) -> None:
     project = up(cli)
     path_of(cli, project).unlink()

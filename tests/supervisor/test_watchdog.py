@@ -340,6 +340,7 @@ def test_a_violation_may_be_reported_only(house: House) -> None:
     house.cli("down", "told").ok()
 
 
+@pytest.mark.slow
 def test_a_stack_may_have_a_budget_for_all_its_services_together(house: House) -> None:
     code = MANY.replace("range(62)", "range(15)")
     services = {"one": rogue(code), "two": rogue(code)}
@@ -360,6 +361,7 @@ def test_a_stack_may_have_a_budget_for_all_its_services_together(house: House) -
     assert house.ids(project) == []
 
 
+@pytest.mark.slow
 def test_a_lifetime_ends_an_environment_and_extend_keeps_it(house: House) -> None:
     kept = house.up("kept", {"rogue": peer()}, SMALL, "--lifetime", "8s")
     old_end = house.cli.record(kept)["deadline"]["wall"]

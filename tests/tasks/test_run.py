@@ -180,6 +180,7 @@ def test_the_memory_limit_ends_it_with_137_and_one_line_of_why(cli: Cli) -> None
     assert incident["violation"]["limit"] == 16 << 20
 
 
+@pytest.mark.slow
 def test_an_error_of_ours_is_125_with_its_own_code_in_json(cli: Cli) -> None:
     for words, code in (
         (("no such image",), 2),
@@ -262,6 +263,7 @@ def test_killed_with_9_the_next_pass_ends_it_and_its_sidecar(cli: Cli) -> None:
     assert last(cli)["phase"] == "lost"
 
 
+@pytest.mark.slow
 def test_a_detached_task_is_finished_by_whoever_looks(cli: Cli) -> None:
     task = detached(cli, "--name", "build", "busybox:1.35", "--", "sh", "-c", "echo done; exit 4")
     done = cli("wait", task, "--timeout", "30s")
@@ -418,6 +420,7 @@ def test_a_task_begins_with_a_copy_of_anothers_data(cli: Cli) -> None:
     assert not (cli.home / "tasks" / second).exists()
 
 
+@pytest.mark.slow
 def test_a_stacks_task_runs_on_its_network_and_ends_with_it(cli: Cli) -> None:
     cli.template("app")
     cli.stack(

@@ -243,22 +243,15 @@ class Client:
             StackctlError: It did not come up; nothing of it is left but its data.
         """
         from stackctl.api.environments import Environment
-        from stackctl.api.world import heed_lock
-        from stackctl.ops.preparing import Request, prepare
+        from stackctl.api.world import prepared_stack
+        from stackctl.ops.preparing import Request
         from stackctl.ops.up import UpOptions, up
         from stackctl.ops.volumes import PROJECT_NAME
 
         world, layer = self._world, limits.layer() if limits is not None else {}
         given = {name: str(value) for name, value in (set or {}).items()}
         request = Request(name=name, instance=instance, given=given, limits=layer)
-        prepared = prepare(
-            request,
-            places=world.places,
-            configuration=world.configuration,
-            machine=world.machine,
-            compose=world.compose(),
-        )
-        heed_lock(world, prepared, frozen)
+        prepared = prepared_stack(world, request, frozen)
         options = UpOptions(
             command=f"{NAME}: up {name}",
             wait_timeout=wait_timeout,

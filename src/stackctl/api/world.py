@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stackctl.core.composefiles import Reader
     from stackctl.engine.docker import DockerEngine
     from stackctl.ops.context import Context
-    from stackctl.ops.preparing import Prepared
+    from stackctl.ops.preparing import Prepared, Request
     from stackctl.ops.task_preparing import Kitchen
 
 Supervision = Literal["auto", "manual"]
@@ -177,14 +177,27 @@ def _ignore(text: str) -> None:
     """Tell nobody."""
 
 
-def heed_lock(world: World, prepared: Prepared, frozen: bool) -> None:
-    """Warn of a stale lock; with `frozen`, refuse one, and a missing one.
+def prepared_stack(world: World, request: Request, frozen: bool) -> Prepared:
+    """A stack ready for `up`; a stale lock is warned of, with `frozen` refused, and so is a missing one.
 
     Raises:
-        PolicyError: With `frozen`, as `ops.locking.heed`.
+        StackctlError: As `ops.preparing.prepare` and, with `frozen`, `ops.locking.heed`.
     """
-    if prepared.lock is None and not frozen:
-        return
+    from stackctl.ops.preparing import prepare
+
+    prepared = prepare(
+        request,
+        places=world.places,
+        configuration=world.configuration,
+        machine=world.machine,
+        compose=world.compose(),
+    )
+    if prepared.lock is not None or frozen:
+        _heed_lock(world, prepared, frozen)
+    return prepared
+
+
+def _heed_lock(world: World, prepared: Prepared, frozen: bool) -> None:
     from stackctl import __version__
     from stackctl.ops.locking import heed
 

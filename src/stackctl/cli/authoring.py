@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stackctl.cli.command import command
+from stackctl.cli.command import command, files_option
 from stackctl.cli.words import shown_path
 from stackctl.core.errors import UsageError
 
@@ -145,14 +145,7 @@ def _variable_data(variable: Variable) -> dict[str, Any]:
     shell_complete=_complete_template,
     help="What to make it from.",
 )
-@click.option(
-    "--from",
-    "files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Make it from this compose file instead; again for more.",
-)
+@files_option("Make it from this compose file instead")
 @click.option("--profile", "profiles", multiple=True, metavar="NAME", help="With --from: a profile.")
 @click.option("--write-allow", "allowed", is_flag=True, help="With --from: grant all that it needs.")
 @click.option(

@@ -119,6 +119,20 @@ def name_or_folder(function: F) -> F:
     return click.argument("name", metavar="[NAME]", required=False)(function)
 
 
+def files_option(words: str) -> Callable[[F], F]:
+    """`--from FILE`, again for more: compose files that something is made of."""
+    from pathlib import Path
+
+    return click.option(
+        "--from",
+        "files",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=f"{words}; again for more.",
+    )
+
+
 def instance_option(function: F) -> F:
     """The instance of a stack."""
     return click.option("--instance", default="", metavar="X", help="Another environment of the same stack.")(

@@ -27,7 +27,6 @@ _OPTIONS = {
     "uninstall": {"dry_run", "yes", "force"},
 }
 _WAIT = 60.0
-_HANDOVER = 90.0
 
 
 def _action(word: str) -> str:
@@ -133,12 +132,12 @@ def _roll_back(session: Session, installation: Installation, dry: bool) -> int:
 
 def _let_take_over(session: Session, installation: Installation) -> None:
     """The version that is in use now puts its own supervisor in the place of ours."""
-    from stackctl.engine.process import run
+    from stackctl.ops.installing import hand_over
 
-    home = ["--home", session.output.home] if session.output.home else []
-    done = run([str(installation.program), *home, "self", "handover"], timeout=_HANDOVER, env=os.environ)
-    if done.code != 0:
-        session.output.warn(f"the supervisor was not handed over: {done.stderr.strip()}")
+    home = ("--home", session.output.home) if session.output.home else ()
+    failed = hand_over(installation, os.environ, *home)
+    if failed:
+        session.output.warn(f"the supervisor was not handed over: {failed}")
 
 
 def _hand_over(session: Session) -> int:

@@ -13,7 +13,7 @@ import click
 from stackctl.cli.command import command
 from stackctl.cli.values import duration, limit_layer, settings
 from stackctl.core.errors import StackFileError, UsageError
-from stackctl.core.tasks import BY_HAND, TaskSpec, check_environment, parse_mount, parse_sidecars
+from stackctl.core.tasks import COMMAND_LINE, TaskSpec, check_environment, parse_mount, parse_sidecars
 from stackctl.ops.task_asking import absolute_mount, defined
 from stackctl.ops.task_starting import StartOptions
 
@@ -216,7 +216,7 @@ def variables(given: Sequence[str], files: Sequence[str]) -> Mapping[str, str]:
         one if "=" in one else f"{one}={os.environ[one]}" for one in given if "=" in one or one in os.environ
     ]
     found.update(settings(words, "--env"))
-    return check_environment(found, BY_HAND)
+    return check_environment(found, COMMAND_LINE)
 
 
 def _read_env_file(file: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackctl.cli.command import command
+from stackctl.cli.command import command, files_option
 from stackctl.cli.words import shown_path
 
 if TYPE_CHECKING:
@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 
 
 @command("init")
-@click.option(
-    "--from",
-    "files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Make the stack from this compose file, as `new --from`; again for more.",
-)
+@files_option("Make the stack from this compose file, as `new --from`")
 @click.option("--dry-run", "dry", is_flag=True, help="Say what would be written, and write nothing.")
 def init_command(session: Session, files: Sequence[Path], dry: bool) -> None:
     """Make the root of this repository ready (or this folder, outside of one).

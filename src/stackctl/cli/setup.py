@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from stackctl.ops.installing import Put
     from stackctl.state.installation import Installation
 
-_HANDOVER = 90.0
 _CHECK = 30.0
 _ANSWERS = {"y": True, "yes": True, "": True, "n": False, "no": False}
 
@@ -157,16 +156,12 @@ def _consents(question: str, choice: str) -> bool:
 
 def _hand_over(installation: Installation, done: Put, voice: _Voice) -> None:
     """Let the new version's supervisor take over from the old one's."""
-    from stackctl.engine.process import run
+    from stackctl.ops.installing import hand_over
 
     if not done.before:
         return
     voice.step("hand the supervisor over")
-    try:
-        told = run([str(installation.program), "self", "handover"], timeout=_HANDOVER, env=os.environ)
-        failed = told.stderr.strip() if told.code else ""
-    except StackctlError as error:
-        failed = error.message
+    failed = hand_over(installation, os.environ)
     if failed:
         hint = "`stackctl supervise --stop`; the next `stackctl up` starts the new one"
         voice.warn(f"the supervisor was not handed over: {failed}", hint)

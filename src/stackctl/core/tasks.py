@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stackctl.core.stack import Guard
 
 NO_NETWORK = "none"
-BY_HAND = "the command line"
+COMMAND_LINE = "the command line"
 """The `source` of a task whose options were typed."""
 STACK = "inst"
 """What stands where an environment has the name of its stack."""
@@ -81,7 +81,7 @@ class TaskSpec:
     keep: bool = False
     holder: str = ""
     key: str = ""
-    source: str = BY_HAND
+    source: str = COMMAND_LINE
     lines: Mapping[str, int] = field(default_factory=dict)
 
 

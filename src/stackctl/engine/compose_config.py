@@ -6,7 +6,7 @@ import json
 import re
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,11 @@ def read(
             raise TimedOut(f"{error.message} on {_names(files)}", hint=hint) from None
 
     ended = config()
-    if _SSH_KEYS not in ended.stderr:
-        return _document(ended, files)
+    return _document(ended, files) if _SSH_KEYS not in ended.stderr else _with_ssh_keys(config, files)
+
+
+def _with_ssh_keys(config: Callable[..., process.Completed], files: Sequence[Path]) -> dict[str, Any]:
+    """The document of files with keys of ssh, which Compose cannot write as JSON: they come from its YAML."""
     keys = _ssh_keys(load(_succeeded(config(output="yaml"), files).stdout, source=_names(files)).data)
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as without:
         reset = [f"  {json.dumps(name)}: {{build: {{ssh: !reset null}}}}\n" for name in keys]

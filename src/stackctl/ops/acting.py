@@ -15,6 +15,7 @@ from stackctl.core.verdicts import RULES, Rule, still
 from stackctl.core.world import Watched, World
 from stackctl.ops.down import Aim, end
 from stackctl.ops.evidence import keep, new_incident, with_evidence
+from stackctl.ops.hearing import stopped_by_hand
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.loosening import find_loosened, renew
 from stackctl.ops.recording import ended, finish
@@ -22,7 +23,7 @@ from stackctl.ops.sweeping import find_orphans, sweep
 from stackctl.ops.taking_down import take_down
 from stackctl.ops.task_outcome import own_container, with_start
 from stackctl.ops.verifying import verify
-from stackctl.ops.watch import owner, stopped_by_hand, with_reading
+from stackctl.ops.watch import owner, with_reading
 
 if TYPE_CHECKING:
     from stackctl.core.actions import Action

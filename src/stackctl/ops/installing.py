@@ -23,6 +23,7 @@ PATIENCE = 300.0
 LONGEST = 900.0
 """Seconds for pip, which may have to fetch packages over a slow line."""
 _TRY = 60.0
+_HANDOVER = 90.0
 _COMPLETIONS = {
     "bash": "bash-completion/completions/stackctl",
     "zsh": "zsh/site-functions/_stackctl",
@@ -100,7 +101,7 @@ def install(
         step(f"install the packages into {target}")
         _checked(_packages(release, target), environ, target)
         step(f"try {target}/bin/stackctl")
-        _try(target / "bin" / "stackctl", release.version, environ)
+        check_runs(target / "bin" / "stackctl", release.version, environ)
     except BaseException:
         with suppress(StackctlError):
             installation.discard(name)
@@ -151,10 +152,29 @@ def _checked(argv: list[str], environ: Mapping[str, str], target: Path) -> None:
         raise _failure(f"the environment `{target}` could not be made", done)
 
 
-def _try(program: Path, version: str, environ: Mapping[str, str]) -> None:
+def check_runs(program: Path, version: str, environ: Mapping[str, str]) -> None:
+    """Try an installed command before a link leads to it.
+
+    Raises:
+        StackctlError: It does not run, or is another version.
+    """
     done = run([str(program), "--version"], timeout=_TRY, env=environ)
     if done.code != 0 or done.stdout.strip() != f"stackctl {version}":
-        raise _failure(f"what was installed does not run as stackctl {version}", done)
+        raise _failure(f"`{program}` does not run as stackctl {version}", done)
+
+
+def hand_over(installation: Installation, environ: Mapping[str, str], *options: str) -> str:
+    """Let the version in use put its supervisor in the place of the one that runs; why that failed, if so.
+
+    Args:
+        options: Of the command, such as `--home DIR`.
+    """
+    argv = [str(installation.program), *options, "self", "handover"]
+    try:
+        done = run(argv, timeout=_HANDOVER, env=environ)
+    except StackctlError as error:
+        return error.message
+    return done.stderr.strip() or f"it ended with {done.code}" if done.code else ""
 
 
 def _failure(message: str, done: Completed) -> StackctlError:

@@ -15,13 +15,14 @@ from stackctl.core.errors import PolicyError, StackFileError, UsageError
 from stackctl.core.names import check_image, check_name, task_project
 from stackctl.core.records import TASK_SERVICE
 from stackctl.core.stack import Rendered, ServiceSettings, SidecarSpec, Stack
-from stackctl.core.tasks import BY_HAND, NO_NETWORK, STACK, Mount, TaskSpec
+from stackctl.core.tasks import COMMAND_LINE, NO_NETWORK, STACK, Mount, TaskSpec
 from stackctl.core.tokens import escape
 from stackctl.ops.finding import Found, Places, find_template, read_macros
 from stackctl.ops.preparing import Prepared, Request, Sources, in_bounds, rules_for
 
 if TYPE_CHECKING:
     from stackctl.core.errors import Problem
+    from stackctl.core.rules import Bounded, Rules
     from stackctl.core.stack import Configuration, MachinePolicy, TemplateFolder
 
 _PLAIN_MOUNT = "outside-mount"
@@ -134,18 +135,13 @@ def prepare_task(task: str, spec: TaskSpec, kitchen: Kitchen) -> PreparedTask:
     found = Found(
         name=STACK, root=str(kitchen.root), source=spec.source, text="", base=kitchen.root, shipped=False
     )
-    sources = Sources(found=found, stack=stack, folders={}, macros={}, document=rendered.document)
-    request = Request(name=STACK)
     from stackctl.core.documents import dump
-    from stackctl.core.file_stamps import stamp_files
-    from stackctl.core.policy import bound
 
-    rules, watchdogs = rules_for(sources, rendered, request, kitchen.configuration, kitchen.machine)
-    try:
-        bounded = bound(rendered.document, rules)
-    except PolicyError as error:
-        raise _as_a_tasks(error, spec) from None
-    bounded = replace(bounded, document=stamp_files(bounded.document, rendered.files))
+    sources = Sources(found=found, stack=stack, folders={}, macros={}, document=rendered.document)
+    rules, watchdogs = rules_for(
+        sources, rendered, Request(name=STACK), kitchen.configuration, kitchen.machine
+    )
+    bounded = _bounded(spec, rendered, rules)
     text = dump(bounded.document)
     prepared = Prepared(
         found=found,
@@ -162,6 +158,17 @@ def prepare_task(task: str, spec: TaskSpec, kitchen: Kitchen) -> PreparedTask:
         sources=sources,
     )
     return PreparedTask(id=task, spec=spec, prepared=prepared)
+
+
+def _bounded(spec: TaskSpec, rendered: Rendered, rules: Rules) -> Bounded:
+    from stackctl.core.file_stamps import stamp_files
+    from stackctl.core.policy import bound
+
+    try:
+        bounded = bound(rendered.document, rules)
+    except PolicyError as error:
+        raise _as_a_tasks(error, spec) from None
+    return replace(bounded, document=stamp_files(bounded.document, rendered.files))
 
 
 def check_spec(spec: TaskSpec) -> None:
@@ -210,14 +217,13 @@ def _check_limits(spec: TaskSpec) -> None:
 
 def _as_a_tasks(error: PolicyError, spec: TaskSpec) -> PolicyError:
     """A refusal in the words of a task, for which no stack file is."""
-    by_hand = spec.source == BY_HAND
 
     def told(one: Problem) -> Problem:
         own = one.service == TASK_SERVICE
         path = one.path.removeprefix(f"services.{TASK_SERVICE}.") if own else one.path
         if not own or "stack file" not in one.hint:
             return replace(one, path=path)
-        way = f"--allow {one.word}" if by_hand else f"allow: [{one.word}]"
+        way = f"--allow {one.word}" if spec.source == COMMAND_LINE else f"allow: [{one.word}]"
         return replace(one, path=path, hint=f"if it must be so, allow it by name: `{way}`")
 
     problems = tuple(map(told, error.problems))

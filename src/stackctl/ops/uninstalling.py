@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import StackctlError, StateError
+from stackctl.core.errors import StateError
 from stackctl.core.records import LIVE
-from stackctl.engine.process import run
+from stackctl.ops.installing import check_runs
 from stackctl.state.startup_files import remove_block, remove_file
 
 if TYPE_CHECKING:
     from stackctl.ops.protocols import Store
     from stackctl.state.installation import Installation
-
-_TRY = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +91,5 @@ def roll_back(installation: Installation, environ: Mapping[str, str]) -> tuple[s
     if not name or not installation.facts(name):
         raise StateError("there is no version before this one", hint="`stackctl self update --version X`")
     version = installation.facts(name)["version"]
-    program = installation.folder_of(name) / "bin" / "stackctl"
-    done = run([str(program), "--version"], timeout=_TRY, env=environ)
-    if done.code != 0 or done.stdout.strip() != f"stackctl {version}":
-        raise StackctlError(f"`{program}` does not run as stackctl {version}; nothing was changed")
+    check_runs(installation.folder_of(name) / "bin" / "stackctl", version, environ)
     return installation.use(name), name

@@ -20,14 +20,14 @@ from stackctl.core.volumes import (
 )
 from stackctl.ops.preparing import with_bounded
 
-PROJECT_NAME = "COMPOSE_PROJECT_NAME"
-"""The variable that names a project for plain Compose."""
-
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
     from stackctl.ops.context import Context
     from stackctl.ops.looking import Scene
     from stackctl.ops.preparing import Prepared
+
+PROJECT_NAME = "COMPOSE_PROJECT_NAME"
+"""The variable that names a project for plain Compose."""
 
 
 def settle_volumes(

@@ -15,6 +15,7 @@ from stackctl.core.labels import PREFIX, read_stamp
 from stackctl.core.records import LIVE
 from stackctl.core.recovery import RESTARTABLE, asked_to_end
 from stackctl.core.world import Owner, Stray, Trail, Watched, World
+from stackctl.ops.hearing import HAND, serving_since, stopped_by_hand
 from stackctl.ops.looking import verified
 from stackctl.ops.loosening import find_loosened
 from stackctl.ops.sweeping import OrphanWatch
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from stackctl.core.supervision import Supervision
     from stackctl.ops.context import Context
     from stackctl.ops.protocols import Survey
-
-HAND = 2.0
-"""Seconds before and after its end within which a container's `kill` event counts as the cause of it."""
 
 
 class Watch:
@@ -290,28 +288,6 @@ def owner(context: Context, record: EnvironmentRecord, mine: Lease) -> Owner:
         return "dead"
     alive = context.store.lease_alive(record.lease)
     return "unknown" if alive is None else "alive" if alive else "dead"
-
-
-def stopped_by_hand(context: Context, container: Container) -> bool:
-    """Whether somebody asked docker to stop or kill a container that has ended, as far as docker remembers.
-
-    Docker says `kill` before `die` for what it was asked to do, and `die` alone for what ended by itself. Its
-    memory is short, so that what was heard when it happened counts first. A daemon says it too of what it
-    ends because itself goes, or finds running from before its crash: that is nobody's wish.
-    """
-    events = context.engine.past_events(container.id, container.finished - 60.0, container.finished + HAND)
-    ended = [event.at for event in events if event.action == "die"]
-    last = max(ended, default=container.finished)
-    start = max((event.at for event in events if event.action == "start"), default=0.0)
-    asked = [event.at for event in events if asked_to_end(event, container.stop_signal)]
-    mine = [at for at in asked if start <= at <= last + HAND]
-    return bool(mine) and max(mine) >= serving_since(context)
-
-
-def serving_since(context: Context) -> float:
-    """When the daemon began to serve, 0 where it cannot be told: it makes its own bridge anew just before."""
-    networks = context.engine.networks_brief({})
-    return next((network.created for network in networks if network.name == "bridge"), 0.0)
 
 
 def with_reading(trail: Trail | None, reading: Reading | None, keep: float) -> Trail:

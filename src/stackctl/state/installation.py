@@ -49,8 +49,9 @@ class Installation:
     @property
     def receipt(self) -> Receipt:
         """What was written down; empty without a receipt."""
-        with suppress(FileNotFoundError), _not_missing("read", self.prefix / _RECEIPT):
-            return parse_receipt((self.prefix / _RECEIPT).read_text(errors="surrogateescape"))
+        path = self.prefix / _RECEIPT
+        with _allowed("read", path), suppress(FileNotFoundError):
+            return parse_receipt(path.read_text(errors="surrogateescape"))
         return Receipt()
 
     @property
@@ -212,16 +213,6 @@ class Installation:
         for name in names:
             self.discard(name)
         return tuple(names)
-
-
-@contextmanager
-def _not_missing(action: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise StateError(f"cannot {action} `{path}`: {(error.strerror or '').lower()}") from error
 
 
 def _taken(descriptor: int, path: Path) -> bool:
