@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -12,10 +13,13 @@ from pairs import compare, report, timed
 
 from stackctl.core.names import project_name
 from stackctl.core.records import Deadline, EnvironmentRecord, ServiceRecord
+from stackctl.core.tasks import TaskLine
 from stackctl.state.home import open_home
 from stackctl.state.store import FileStore
+from stackctl.state.task_files import INDEX
 
 ENVIRONMENTS = 50
+TASKS = 5000
 PAIRS = 15
 
 
@@ -42,10 +46,30 @@ def fill(home: Path) -> None:
         )
 
 
+def fill_tasks(home: Path) -> None:
+    """Ended tasks, each with its folder and its line in the index."""
+    tasks = open_home(home).tasks
+    with (tasks / INDEX).open("w") as index:
+        for number in range(TASKS):
+            line = TaskLine(
+                id=f"{number:012x}",
+                phase="succeeded",
+                image="busybox:1.35",
+                command=("sh", "-c", "true"),
+                created=1.0 + number,
+                started=1.0 + number,
+                finished=2.0 + number,
+                exit_code=0,
+            )
+            (tasks / line.id).mkdir()
+            index.write(f"{json.dumps(line.plain())}\n")
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         fill(home)
+        fill_tasks(home)
         env = {**os.environ, "STACKCTL_HOME": str(home)}
         click = [sys.executable, "-c", "import click"]
         api = [sys.executable, "-c", "from stackctl import Client, Limits"]
@@ -67,6 +91,15 @@ def main() -> int:
                 lambda: timed(api, env=env),
                 lambda: timed(click, env=env),
                 bound=1.0,
+                pairs=PAIRS,
+            )
+        )
+        rows.append(
+            compare(
+                f"`stackctl tasks --all` with {TASKS:,} ended tasks",
+                lambda: timed([*command, "tasks", "--all"], env=env),
+                lambda: timed(click, env=env),
+                bound=15.0,
                 pairs=PAIRS,
             )
         )

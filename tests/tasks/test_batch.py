@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,41 @@ def seen(tmp_path: Path) -> Path:
     folder.mkdir()
     folder.chmod(0o777)
     return folder
+
+
+def on_a_terminal(cli: Cli, *words: str) -> tuple[int, str]:
+    """A command whose messages go to a terminal: its exit code, and all that was shown there."""
+    leader, follower = pty.openpty()
+    child = subprocess.Popen(
+        cli.argv(*words),
+        stdin=subprocess.DEVNULL,
+        stdout=follower,
+        stderr=follower,
+        cwd=cli.checkout,
+        env=cli.environment(TERM="xterm", COLUMNS="120"),
+    )
+    os.close(follower)
+    seen = b""
+    with suppress(OSError):  # that is how a terminal ends whose other side is closed
+        while data := os.read(leader, 4096):
+            seen += data
+    os.close(leader)
+    return child.wait(timeout=60), seen.decode()
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_a_bar_with_what_runs_and_how_it_went(cli: Cli) -> None:
+    tasks = [shell(f"sleep 0.{number}") for number in range(5)] + [shell("sleep 1; exit 3")]
+    file = write(cli.checkout / "seen.jsonl", tasks)
+
+    code, seen = on_a_terminal(cli, "batch", str(file), "-j", "2", *ROOM)
+
+    assert code == 1
+    assert "0/6" in seen
+    assert "6/6" in seen
+    assert " running, 5 ok" in seen
+    assert "5 ok, 1 failed" in seen
+    assert "0:00:0" in seen  # the time that is left
 
 
 def out_of(file: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,8 @@ def test_a_suite_that_forks_without_end_is_ended_and_a_bystander_is_not(
 
     assert done.code == 137, done
     (line,) = [one for one in done.err.splitlines() if one.startswith("task ")]
-    assert "limit 64" in line
+    # The watchdog read it, or the kernel had refused more by then.
+    assert re.search(r"\blimit (of )?64\b", line), line
     (task,) = cli("tasks", "--all", "--json").ok().data
     assert task["phase"] == "killed"
     assert cli("wait", task["id"]).code == 137

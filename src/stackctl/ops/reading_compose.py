@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stackctl.core.composefiles import ComposeSources, Reader
+    from stackctl.ops.protocols import Engine
 
 STEERING = ("COMPOSE_", "DOCKER_", "STACKCTL_", "BUILDKIT_")
 """Variables that choose files, projects and engines begin so; those are ours to choose."""
 
 
-class ReadingEngine(Protocol):
-    """An engine whose Compose reads files; that needs no daemon."""
-
-    def config(
-        self,
-        files: Sequence[Path],
-        *,
-        project: str,
-        directory: Path,
-        variables: Mapping[str, str] | None = None,
-        env_files: Sequence[Path] = (),
-        profiles: Sequence[str] = (),
-        dotenv: bool = False,
-        text: str = "",
-    ) -> dict[str, Any]: ...
-
-
-def reader(engine: Callable[[], ReadingEngine], environ: Mapping[str, str]) -> Reader:
+def reader(engine: Callable[[], Engine], environ: Mapping[str, str]) -> Reader:
     """Has Compose read files.
 
     Args:
-        engine: Asked for when there is something to read.
+        engine: Asked for when there is something to read; that needs no daemon.
         environ: The caller's environment: what is interpolated, over `.env`.
     """
     ours = {name: value for name, value in environ.items() if not name.startswith(STEERING)}
