@@ -61,7 +61,7 @@ USAGE
     prefix=${STACKCTL_INSTALL_DIR:-} bin_dir=${STACKCTL_BIN_DIR:-} wanted=${STACKCTL_VERSION:-}
     base_url=${STACKCTL_BASE_URL:-} source='' method=auto python='' action=install
     dry_run='' force='' insecure='' signature='' yes=${CI:+yes} verbosity=0 completions=yes
-    path_edit=ask quiet='' temporary='' child=''
+    path_edit=ask quiet='' temporary='' child='' absent='' log=/dev/null
   }
 
   parse() {
@@ -128,12 +128,7 @@ USAGE
     launcher=$bin_dir/stackctl
   }
 
-  absolute() {
-    case $1 in
-      /*) printf '%s\n' "${1%/}" ;;
-      *) printf '%s\n' "$PWD/${1%/}" ;;
-    esac
-  }
+  absolute() { [ "${1#/}" != "$1" ] || set -- "$PWD/$1" && printf '%s\n' "${1%/}"; }
 
   choose_source() {
     [ -n "$VERSION" ] || die 1 'this copy of install.sh has no release in it' 'make dist writes one that has'
@@ -155,6 +150,8 @@ USAGE
     if [ -n "$source" ]; then
       source=$(absolute "$source")
       [ -e "$source" ] || refuse "there is no $source"
+      [ -f "$source" ] || [ -f "$source/$BUNDLE" ] || [ -f "$source/$WHEEL" ] ||
+        die 4 "there is no $BUNDLE in $source" 'make dist writes it'
       return 0
     fi
     base_url=${base_url%/}
@@ -301,11 +298,11 @@ with urllib.request.build_opener(Redirects).open(url, timeout=60) as answer, ope
       curl-5) echo 'the proxy has no address: look at https_proxy and ~/.curlrc' ;;
       curl-6 | wget-4) echo 'the host has no address or does not answer: look at network, DNS and URL' ;;
       curl-7) echo 'nothing answers there: look at the network, the proxy and the URL' ;;
-      curl-22 | wget-8) echo 'the server has no such file: look at the URL and the version' ;;
+      curl-22 | wget-8) echo "${absent:-the server has no such file: look at the URL and the version}" ;;
       curl-28) echo 'it took too long: try again, or fetch the files and use --from' ;;
       curl-35) echo 'no TLS 1.2 connection: something on the way may interfere' ;;
       curl-60 | wget-5) echo 'the certificate is not trusted: CURL_CA_BUNDLE or SSL_CERT_FILE may help' ;;
-      *) echo 'look at the network, then try again, or fetch the files and use --from' ;;
+      *) echo "${absent:-look at the network, then try again, or fetch the files and use --from}" ;;
     esac
   }
 
@@ -386,16 +383,18 @@ zipfile.ZipFile(folder + "/" + wheel).extractall(code)' \
 
   plan() {
     say "stackctl $VERSION for $(id -un):"
-    from=$(redacted "${source:-$base_url}")
-    if uses_bundle; then
-      say "  take $BUNDLE from $from"
-    else
-      say "  take $WHEEL from $from, the packages it needs from the index that pip or uv is set up with"
-    fi
+    from=$(redacted "${source:-$base_url}") what=$BUNDLE
+    uses_bundle || what=$WHEEL from="$from, the packages it needs from the index of pip or uv"
+    say "  take $what from $from"
     say '  check the SHA-256 of all that is taken'
     say "  make $prefix/versions/$VERSION with $method and $python"
     say "  link $launcher to it${completions:+, write completions for bash, zsh and fish}"
-    say "  put $bin_dir on PATH, where it is not: $path_edit"
+    case $path_edit in
+      ask) what='asked first at a terminal, else the line to add is printed' ;;
+      yes) what="in your shell's start-up file" ;;
+      *) what='no file is changed, the line to add is printed' ;;
+    esac
+    say "  put $bin_dir on PATH, where it is not: $what"
   }
 
   leave_when_installed() {
@@ -413,10 +412,11 @@ zipfile.ZipFile(folder + "/" + wheel).extractall(code)' \
     [ -z "$source" ] || die 2 "$source holds version $VERSION, not $wanted"
     base_url=${base_url%/"$VERSION"}/$wanted
     say "version $wanted is another release: $(redacted "$base_url")/install.sh installs it"
+    absent="is there a $wanted? ${base_url%/*}/install.sh is the newest, others have folders beside it"
+    python=${python:-python3} file=/dev/null
+    [ -n "$dry_run" ] || { make_temporary && file=$temporary/install.sh; }
+    download "$base_url/install.sh" "$file"
     [ -z "$dry_run" ] || exit 0
-    make_temporary
-    python=${python:-python3}
-    download "$base_url/install.sh" "$temporary/install.sh"
     download "$base_url/SHA256SUMS" "$temporary/SHA256SUMS"
     grep -qxF -- "$(sha256_of "$temporary/install.sh")  install.sh" "$temporary/SHA256SUMS" ||
       die 5 "$base_url/install.sh is not what SHA256SUMS says"

@@ -131,6 +131,17 @@ class TestPoint32:
         done = machine.install(small, "--from", str(tmp_path / "bundle.tar.gz"))
         assert done.returncode == 5
 
+    @pytest.mark.parametrize("options", [(), ("--dry-run",)])
+    def test_point_32_a_folder_without_a_release_says_what_writes_one(
+        self, machine: Machine, small: Path, options: tuple[str, ...]
+    ) -> None:
+        script = (small / "install.sh").read_bytes()
+        done = machine.pipe(script, "--from", str(machine.work), *options)
+        assert done.returncode == 4
+        (bundle,) = small.glob("*.tar.gz")
+        said = f"error: there is no {bundle.name} in {machine.work}\nhint: make dist writes it\n"
+        assert done.stderr == said
+
     @pytest.mark.slow
     def test_point_32_the_real_release_needs_no_network(self, machine: Machine, real: Path) -> None:
         """In a network name space without any network."""

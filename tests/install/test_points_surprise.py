@@ -118,13 +118,40 @@ class TestPoint17:
         assert {path.split("/")[1] for path in asked} == {"1.1.0"}
 
     @pytest.mark.slow
-    def test_point_17_a_version_that_is_not_there_is_said(self, machine: Machine, small: Path) -> None:
-        with served(small) as server:
-            base = ["--base-url", server.url, "--insecure-test", "--version", "7.7.7"]
+    @pytest.mark.parametrize("client", ["curl", "wget", "busybox", "python"])
+    def test_point_17_a_version_that_is_not_there_is_said_and_where_the_others_are(
+        self, machine: Machine, small: Path, tmp_path: Path, client: str
+    ) -> None:
+        (tmp_path / "host").mkdir()
+        (tmp_path / "host" / "1.0.0").symlink_to(small)
+        machine.fetch_with(client)
+        machine.stand_in("sleep")  # between its tries
+        before = tree(machine.root, but=("calls",))
+        with served(tmp_path / "host") as server:
+            base = ["--base-url", f"{server.url}/1.0.0", "--insecure-test", "--version", "7.7.7"]
+            for options in ([], ["--dry-run"]):
+                done = machine.pipe((small / "install.sh").read_bytes(), *base, *options)
+                assert done.returncode == 4
+                assert "7.7.7/install.sh" in done.stderr
+                assert f"hint: is there a 7.7.7? {server.url}/install.sh is the newest" in done.stderr
+            assert machine.install(small, *base, "--dry-run").returncode == 2
+        assert tree(machine.root, but=("calls",)) == before
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("client", ["curl", "wget", "busybox", "python"])
+    def test_point_17_a_dry_run_looks_whether_another_version_is_there(
+        self, machine: Machine, small: Path, small_newer: Path, tmp_path: Path, client: str
+    ) -> None:
+        (tmp_path / "host").mkdir()
+        (tmp_path / "host" / "1.1.0").symlink_to(small_newer)
+        machine.fetch_with(client)
+        before = tree(machine.root)
+        with served(tmp_path / "host") as server:
+            base = ["--base-url", server.url, "--insecure-test", "--version", "1.1.0", "--dry-run"]
             done = machine.pipe((small / "install.sh").read_bytes(), *base)
-        assert done.returncode == 4
-        assert "7.7.7/install.sh" in done.stderr
-        assert "look at the URL and the version" in done.stderr
+        assert (done.returncode, done.stdout) == (0, "")
+        assert done.stderr == f"version 1.1.0 is another release: {server.url}/1.1.0/install.sh installs it\n"
+        assert tree(machine.root) == before
 
 
 @pytest.mark.parametrize("orders", [4, pytest.param(40, marks=pytest.mark.slow)])
@@ -141,6 +168,23 @@ def test_point_18_a_dry_run_changes_nothing_wherever_it_stands(
     for order in every[:orders]:
         assert machine.install(small, *order).returncode == 0
         assert tree(machine.root) == before, order
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "asked first at a terminal, else the line to add is printed"),
+        (("--modify-path",), "in your shell's start-up file"),
+        (("--no-modify-path",), "no file is changed, the line to add is printed"),
+        (("--yes",), "no file is changed, the line to add is printed"),
+    ],
+)
+def test_point_18_the_plan_says_what_becomes_of_the_path(
+    machine: Machine, small: Path, options: tuple[str, ...], words: str
+) -> None:
+    done = machine.install(small, "--dry-run", *options)
+    said = done.stderr.splitlines()[-1]
+    assert said == f"  put {machine.launcher.parent} on PATH, where it is not: {words}"
 
 
 @pytest.mark.parametrize(
