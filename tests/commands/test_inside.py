@@ -191,6 +191,7 @@ def test_logs_can_be_cut_and_followed(cli: Cli) -> None:
     cli("up", "s").ok()
 
     until(lambda: "9" in cli("logs", "s").out)
+    assert cli("logs", "s").ok().out.splitlines() == [f"app-1  | {number}" for number in range(1, 10)]
     assert "| 1\n" not in cli("logs", "s", "--tail", "2").ok().out
     child = cli.start("logs", "s", "-f")
     assert child.stdout is not None

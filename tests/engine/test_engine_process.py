@@ -190,6 +190,22 @@ def test_interactive_passes_the_code_and_signals_on(environ: Mapping[str, str], 
     assert parent.wait(10) == 42
 
 
+def test_interactive_leaves_out_what_begins_a_line(environ: Mapping[str, str]) -> None:
+    """Also where it comes in two pieces; within a line it stays, and a last line needs no end."""
+    script = r"printf 'xyone\nx'; sleep 0.3; printf 'ytwo xy\nxyxythree\n\nxyend'; exit 4"
+    code = f"""
+        import sys
+        from stackctl.engine import process
+        sys.exit(process.interactive(["sh", "-c", {script!r}], env={dict(environ)!r}, without=b"xy"))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        stdout=subprocess.PIPE,
+    )
+    assert (done.returncode, done.stdout) == (4, b"one\ntwo xy\nxythree\n\nend")
+
+
 def test_handlers_are_as_before_afterwards() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     process.interactive(["true"])

@@ -30,6 +30,7 @@ MINIMUM = (2, 20)  # the first whose `depends_on` and `up` conditions hold for a
 MUTATION_LOCK = ".mutation.lock"
 _TIMED_OUT = frozenset({124, 137, -9})
 _SECRET_LIMIT = 64 << 10
+_CLEAR_LINE = b"\x1b[2K"  # compose 2.26 begins each line of a log with it, whatever `--ansi` says
 
 
 def up(
@@ -268,11 +269,13 @@ def logs(
     since: str = "",
 ) -> int:
     """Show a project's logs on our terminal, return the exit code; labels suffice, files may be gone."""
-    ansi = "auto" if sys.stdout.isatty() else "never"
+    terminal = sys.stdout.isatty()
+    ansi = "auto" if terminal else "never"
     argv = ["docker", "compose", "--ansi", ansi, "--project-name", project, "logs", "--tail", tail]
     argv += ["--follow"] if follow else []
     argv += ["--since", since] if since else []
-    return process.interactive([*argv, "--", *services], env=environ)
+    without = b"" if terminal else _CLEAR_LINE
+    return process.interactive([*argv, "--", *services], env=environ, without=without)
 
 
 def container_logs(

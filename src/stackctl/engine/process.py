@@ -129,12 +129,22 @@ def stream(
 
 
 def interactive(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | Path | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
+    without: bytes = b"",
 ) -> int:
     """Run a command on our own terminal and return its exit code, 128 + n when signal n ended it.
 
     The terminal sends Ctrl-C to the command as well as to us, so we leave it to the command; TERM and HUP,
     which reach only us, are passed on. Without a terminal Ctrl-C is passed on too.
+
+    Args:
+        argv: The command and its arguments, no shell.
+        env: Its whole environment; None for our own, scrubbed.
+        cwd: Its working directory.
+        without: What is left out of its standard output where it stands at the beginning of a line.
 
     Raises:
         DockerMissing: There is no `docker` on PATH.
@@ -142,13 +152,28 @@ def interactive(
     """
     environ = dict(scrubbed_environment(os.environ) if env is None else env)
     _require(argv[0], environ)
-    child = subprocess.Popen(leashed(argv, environ), env=environ, cwd=cwd)
+    stdout = subprocess.PIPE if without else None
+    child = subprocess.Popen(leashed(argv, environ), env=environ, cwd=cwd, stdout=stdout)
     with _signals_passed_to(child.pid):
         try:
+            if child.stdout:
+                _pass_on(child.stdout, without)
             return _code(child.wait())
         except BaseException:
             descendants.end(child.pid, child.poll, GRACE)
             raise
+
+
+def _pass_on(pipe: IO[bytes], without: bytes) -> None:
+    """Copy lines to our own output as they come, each without what must not begin it."""
+    rest = b""
+    with pipe:
+        while data := os.read(pipe.fileno(), 1 << 16):
+            *lines, rest = (rest + data).split(b"\n")
+            sys.stdout.buffer.write(b"".join(line.removeprefix(without) + b"\n" for line in lines))
+            sys.stdout.buffer.flush()
+    sys.stdout.buffer.write(rest.removeprefix(without))
+    sys.stdout.buffer.flush()
 
 
 class Stream:
