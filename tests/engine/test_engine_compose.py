@@ -11,9 +11,12 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from waiting import command_line
 
 from stackctl.core.deployment import Deployment
 from stackctl.core.errors import (
@@ -24,7 +27,7 @@ from stackctl.core.errors import (
     ServiceFailed,
     TimedOut,
 )
-from stackctl.engine import compose
+from stackctl.engine import compose, driver
 from stackctl.engine.docker import DockerEngine
 
 pytestmark = pytest.mark.engine
@@ -54,6 +57,15 @@ def _driving(project: str) -> dict[str, str]:
         if project in words and any("docker" in word for word in words):
             found[entry.name] = " ".join(words)
     return found
+
+
+def _drivers(parent: int) -> list[int]:
+    """Processes that a process started to import what drives compose."""
+    children: list[int] = []
+    for one in (Path("/proc") / str(parent) / "task").glob("*/children"):
+        with suppress(OSError):  # a thread that has just ended
+            children += map(int, one.read_text().split())
+    return [pid for pid in children if driver.__file__ in command_line(pid)]
 
 
 def _docker(driving: dict[str, str]) -> list[str]:
@@ -156,9 +168,37 @@ def test_up_is_bounded_and_leaves_no_child(engine: DockerEngine, deploy: Deploy)
     assert _until(lambda: _driving(deployment.project) == {}, 5)
 
 
+def test_who_got_ready_for_nothing_is_gone_when_the_engine_is_closed() -> None:
+    engine = DockerEngine()
+    engine.warm()
+    assert _until(lambda: len(_drivers(os.getpid())) == 1)
+    engine.close()
+    assert _drivers(os.getpid()) == []
+
+
+def test_a_driver_that_dies_is_told_and_nothing_goes_on(engine: DockerEngine, deploy: Deploy) -> None:
+    deployment = deploy(BLOCKING)
+    engine.warm()
+    assert _until(lambda: len(_drivers(os.getpid())) == 1)
+    (pid,) = _drivers(os.getpid())
+
+    def kill_when_it_drives() -> None:
+        assert _until(lambda: "first" in _of(DockerEngine(), deployment))
+        os.kill(pid, signal.SIGKILL)
+
+    killer = Thread(target=kill_when_it_drives)
+    killer.start()
+    with pytest.raises(EngineRefused, match="`docker compose up` could not be driven: code 137"):
+        engine.up(deployment)
+    killer.join()
+    assert _until(lambda: _driving(deployment.project) == {}, 5), _driving(deployment.project)
+    assert _until(lambda: _free(deployment.folder / compose.MUTATION_LOCK), 5)
+
+
+@pytest.mark.parametrize("ready", ["warmed", "at once"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_drives_compose_after_we_are_gone(
-    engine: DockerEngine, deploy: Deploy, number: signal.Signals
+    engine: DockerEngine, deploy: Deploy, number: signal.Signals, ready: str
 ) -> None:
     """Killed in the middle of `up`: the docker child goes too, and so does the lock that it held."""
     deployment = deploy(BLOCKING)
@@ -167,7 +207,10 @@ def test_nothing_drives_compose_after_we_are_gone(
         from stackctl.core.deployment import Deployment
         from stackctl.engine.docker import DockerEngine
         folder = Path({str(deployment.folder)!r})
-        DockerEngine().up(Deployment(project={deployment.project!r}, folder=folder,
+        engine = DockerEngine()
+        if {ready == "warmed"}:
+            engine.warm()
+        engine.up(Deployment(project={deployment.project!r}, folder=folder,
             document=folder / "compose.yaml", placement=folder / "placement.env"))
     """
     parent = subprocess.Popen(
@@ -184,10 +227,13 @@ def test_nothing_drives_compose_after_we_are_gone(
             os.devnull
         }
         assert not _free(deployment.folder / compose.MUTATION_LOCK)
+        drivers = _drivers(parent.pid)
+        assert len(drivers) == (ready == "warmed")
         parent.send_signal(number)
         parent.wait(10)
         assert _until(lambda: _driving(deployment.project) == {}, 5), _driving(deployment.project)
         assert _until(lambda: _free(deployment.folder / compose.MUTATION_LOCK), 5)
+        assert _until(lambda: not any(map(command_line, drivers)), 5)
     finally:
         parent.kill()
         parent.communicate()

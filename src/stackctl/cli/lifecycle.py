@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackctl.cli.choosing import Chosen, prepared_choice
 from stackctl.cli.command import command, instance_option, name_or_folder
-from stackctl.cli.locking import heed_lock
 from stackctl.cli.values import duration
 from stackctl.cli.views import environment_data
 from stackctl.cli.words import left_words, named, plural
-from stackctl.core.errors import UnknownName, UsageError
+from stackctl.core.errors import StackctlError, UnknownName, UsageError
 from stackctl.core.units import show_duration
 
 if TYPE_CHECKING:
@@ -76,6 +74,10 @@ def up_command(
     the compose file of this folder, or those that -f names, taken as they are. --use-volumes-of goes on with
     the named volumes of a project that Compose ran before, which nothing ever removes.
     """
+    warm_where_cold(session, name or Path.cwd().name)
+    from stackctl.cli.choosing import Chosen, prepared_choice
+    from stackctl.cli.locking import heed_lock
+
     chosen = Chosen(name, tuple(files), tuple(profiles), instance)
     prepared = prepared_choice(
         session,
@@ -110,11 +112,19 @@ def up_command(
     report_up(session, result)
 
 
+def warm_where_cold(session: Session, stack: str) -> None:
+    """Let the engine get ready for Compose first thing, unless an environment of such a name runs."""
+    with suppress(StackctlError):
+        store = session.store
+        found = (store.read(project) for project in store.projects(stack))
+        if not any(record is not None and record.phase == "running" for record in found):
+            session.engine.warm()
+
+
 def warm_for(session: Session, project: str) -> None:
     """Load what `up` needs next; let the engine get ready for Compose unless all is probably up."""
     import stackctl.ops.status
     import stackctl.ops.up  # noqa: F401 - that it is loaded is the point
-    from stackctl.core.errors import StackctlError
 
     with suppress(StackctlError):
         record = session.store.read(project)

@@ -1,14 +1,15 @@
 """Drives Compose; every call is bounded in time, dies with us, and sees no environment but the scrubbed one.
 
-`up` goes through python-on-whales, which knows its flags; it is imported here only, when something has to
-start. It has no timeout and hands our whole environment down, so the command it calls is a chain that bounds
-it and drops what must not reach compose. `pull`, `build` and `config` we start ourselves: their progress has
+`up` goes through python-on-whales, which knows its flags; `driver` imports it, when something has to start.
+It has no timeout and hands our whole environment down, so the command it calls is a chain that bounds it and
+drops what must not reach compose. `pull`, `build` and `config` we start ourselves: their progress has
 to be read line by line with the child owned and reaped, and the library's typed `config` drops `pids_limit`
 and `mem_limit`. `logs` and `exec` pass the terminal through.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,13 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import ComposeMissing, EngineRefused, ImageMissing, StackctlError, TimedOut
 from stackctl.core.units import show_duration
-from stackctl.engine import compose_config, process
+from stackctl.engine import compose_config, driver, process
 from stackctl.engine.endpoint import Endpoint, find_program
 from stackctl.engine.errors import explain
 
 if TYPE_CHECKING:
-    from python_on_whales import DockerClient
-
     from stackctl.core.deployment import Deployment
 
 MINIMUM = (2, 20)  # the first whose `depends_on` and `up` conditions hold for all that policy relies on
@@ -31,6 +30,43 @@ MUTATION_LOCK = ".mutation.lock"
 _TIMED_OUT = frozenset({124, 137, -9})
 _SECRET_LIMIT = 64 << 10
 _CLEAR_LINE = b"\x1b[2K"  # compose 2.26 begins each line of a log with it, whatever `--ansi` says
+_ANSWER = 15.0  # seconds to import the library and to tell how the command ended
+
+
+class Driver:
+    """A process that imports what drives Compose while we do other things; of use for one `up`.
+
+    Args:
+        environ: The caller's environment; it is scrubbed on the way.
+
+    Raises:
+        EngineRefused: It cannot be started.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        argv = [sys.executable, "-I", "-S", driver.__file__]
+        told = f"{json.dumps(sys.path)}\n"
+        self._child = process.Waiting(argv, told, env=process.scrubbed_environment(environ))
+
+    def drive(self, job: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        """Have it done; see `driver.drive`.
+
+        Raises:
+            TimedOut: It took longer than `timeout` seconds.
+            EngineRefused: It ended without a word.
+        """
+        ended = self._child.ask(f"{json.dumps(job)}\n", timeout)
+        try:
+            return dict(json.loads(ended.stdout))
+        except ValueError:
+            lines = ended.stderr.strip().splitlines()
+            raise EngineRefused(
+                f"`docker compose up` could not be driven: {lines[-1] if lines else f'code {ended.code}'}"
+            ) from None
+
+    def close(self) -> None:
+        """End it, with all that it started."""
+        self._child.end()
 
 
 def up(
@@ -41,6 +77,7 @@ def up(
     build: bool,
     timeout: float,
     services: Sequence[str] = (),
+    beside: Driver | None = None,
 ) -> None:
     """Create and start what the document says, detached; images are there already, nothing is pulled.
 
@@ -51,50 +88,37 @@ def up(
         build: Build images first.
         timeout: Seconds for all of it.
         services: Only these, all where it is empty.
+        beside: The process that drives it; this one where there is none.
 
     Raises:
         TimedOut: It took longer.
         EngineRefused, ImageMissing, PortTaken, ServiceFailed, EngineUnavailable: As docker says.
     """
-    # the library prints the whole environment where this is set
-    os.environ.pop("PYTHON_ON_WHALES_DEBUG", None)
-    import python_on_whales
-
     client = _client(deployment, endpoint, environ, timeout)
-    try:
-        client.compose.up(
-            list(services) or None,
-            detach=True,
-            quiet=True,
-            pull="never",
-            build=build,
-            remove_orphans=False,
-        )
-    except python_on_whales.DockerException as error:
-        if error.return_code in _TIMED_OUT:
-            raise _late("up", timeout) from None
-        raise _refusal(error.stderr or "", "up", deployment) from None
-    except UnicodeDecodeError as error:  # the library decodes docker's last words strictly
-        raise _refusal(error.object.decode(errors="replace"), "up", deployment) from None
+    job: dict[str, Any] = {"client": client, "services": list(services), "build": build}
+    # the command is bounded by itself; what drives it only has to answer then
+    told = beside.drive(job, timeout + _ANSWER) if beside else driver.drive(**job)
+    if told["code"] in _TIMED_OUT:
+        raise _late("up", timeout)
+    if told["code"]:
+        raise _refusal(told["stderr"], "up", deployment)
 
 
 def _client(
     deployment: Deployment, endpoint: Endpoint, environ: Mapping[str, str], timeout: float
-) -> DockerClient:
-    from python_on_whales import DockerClient
-
+) -> dict[str, Any]:
     by_context = bool(endpoint.context and not endpoint.socket)
-    return DockerClient(
-        client_call=_chain(deployment.folder, environ, timeout),
-        client_type="docker",
-        config=environ.get("DOCKER_CONFIG") or None,
-        host=None if by_context else endpoint.host,
-        context=endpoint.context if by_context else None,
-        compose_files=[deployment.document],
-        compose_env_files=[deployment.placement],
-        compose_project_name=deployment.project,
-        compose_project_directory=deployment.folder,
-    )
+    return {
+        "client_call": _chain(deployment.folder, environ, timeout),
+        "client_type": "docker",
+        "config": environ.get("DOCKER_CONFIG") or None,
+        "host": None if by_context else endpoint.host,
+        "context": endpoint.context if by_context else None,
+        "compose_files": [str(deployment.document)],
+        "compose_env_files": [str(deployment.placement)],
+        "compose_project_name": deployment.project,
+        "compose_project_directory": str(deployment.folder),
+    }
 
 
 def _chain(folder: Path, environ: Mapping[str, str], timeout: float) -> list[str]:

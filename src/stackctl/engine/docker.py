@@ -18,6 +18,7 @@ from stackctl.engine.oom import as_the_kernel_says
 if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
     from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
+    from stackctl.engine.compose import Driver
 
 PULL = 1800.0
 
@@ -30,6 +31,7 @@ class DockerEngine(Making):
 
     _compose_version = ""
     _warming: Thread | None = None
+    _driver: Driver | None = None
 
     def facts(self) -> EngineFacts:
         """What the engine says of itself; Compose's version only when it is known already.
@@ -63,27 +65,25 @@ class DockerEngine(Making):
         return self._compose_version
 
     def warm(self) -> None:
-        """Begin in the background what driving Compose needs, for callers that will call `up` soon.
-
-        `close` waits for it (0.3 s): a thread that is cut off in the middle of importing compiled code can
-        abort the process.
-        """
+        """Begin beside us what driving Compose needs, for callers that soon call `up`; `close` ends it."""
         if self._warming is None:
+            from stackctl.engine import compose
+
+            self._driver = compose.Driver(self._environ)
             self._warming = Thread(target=self._warm, daemon=True)
             self._warming.start()
 
     def close(self) -> None:
-        """Wait for what was begun in the background, close files; to be called before the process ends."""
+        """End what was begun beside us, close files; to be called before the process ends."""
         super().close()
+        if self._driver is not None:
+            self._driver.close()
         if self._warming is not None:
             self._warming.join(self._patience)
 
     def _warm(self) -> None:
-        try:
+        with suppress(StackctlError):  # `up` asks again and tells
             self.compose_version()
-            import python_on_whales  # noqa: F401 - the import itself is what takes the time
-        except StackctlError:
-            return  # `up` asks again and tells
 
     def containers(self, labels: Mapping[str, str] | None = None) -> tuple[Container, ...]:
         """Containers in every state that carry all the labels; an empty value asks for mere presence."""
@@ -146,6 +146,7 @@ class DockerEngine(Making):
         if self._warming is not None:
             self._warming.join()
         self.compose_version()
+        beside, self._driver = self._driver, None  # it answers once, and ends itself
         compose.up(
             deployment,
             endpoint=self.endpoint,
@@ -153,6 +154,7 @@ class DockerEngine(Making):
             build=build,
             timeout=timeout,
             services=services,
+            beside=beside,
         )
 
     def build(

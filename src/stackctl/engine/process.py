@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -174,6 +174,43 @@ def _pass_on(pipe: IO[bytes], without: bytes) -> None:
             sys.stdout.buffer.flush()
     sys.stdout.buffer.write(rest.removeprefix(without))
     sys.stdout.buffer.flush()
+
+
+class Waiting:
+    """A command that gets ready and then waits to be asked once.
+
+    Args:
+        argv: The command and its arguments, no shell.
+        told: What it reads first, shorter than a pipe holds (64 KiB).
+        env: Its whole environment.
+
+    Raises:
+        UsageError: There is no such command.
+    """
+
+    def __init__(self, argv: Sequence[str], told: str, *, env: Mapping[str, str]) -> None:
+        self._argv, self._ending = argv, ExitStack()
+        self._child = self._ending.enter_context(_child(argv, env=env, stdin=subprocess.PIPE))
+        with suppress(BrokenPipeError):
+            os.write(_pipe(self._child.stdin).fileno(), told.encode())
+
+    def ask(self, question: str, timeout: float) -> Completed:
+        """Its answer to one question, and its end.
+
+        Raises:
+            TimedOut: It did not end within `timeout` seconds.
+        """
+        kept = _Kept()
+        try:
+            for source, data in _chunks(self._child, self._argv, timeout, question.encode()):
+                kept.add(source, data)
+            return _finish(self._child, self._argv, kept)
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """End it with its whole tree, asked or not."""
+        self._ending.close()
 
 
 class Stream:
