@@ -5,7 +5,8 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/scripts/images/shell.sh"
 
-workers=${TEST_WORKERS:-2}
+# One more than cores: most tests wait for a container most of the time
+workers=${TEST_WORKERS:-3}
 suite=''
 failed=''
 timings=''
@@ -22,7 +23,7 @@ usage: scripts/test.sh core | all | pythons | slow | vm | --help
 
 Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also make sure of
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
-leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (2).
+leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (3).
 STACKCTL_TEST_VM=none leaves the guest machine out of slow, STACKCTL_TEST_FAULTS=none the crash matrix, the
 other slow tests of tests/faults and the soak; both say so. STACKCTL_TEST_POINTS=states kills the
 commands of the crash matrix once in each state, by turns alone and with their group, and not in both ways.
@@ -69,12 +70,12 @@ pytest() {
   timed "$name" "$python" -m pytest -n "$workers" --dist loadfile --durations 10 "$@" </dev/null || :
 }
 
-# Nothing dear is shared here, and some of it waits for daemons that never answer
+# Nothing dear is shared here
 core() {
   python=$1
   shift
   pytest "core, Python $(version_of "$python")" "$python" -m 'not slow and not engine' \
-    -n "$((workers + 1))" --dist worksteal "$@"
+    --dist worksteal "$@"
 }
 
 version_of() {
