@@ -11,7 +11,7 @@ import pytest
 
 import stackctl
 from stackctl.engine.api import SocketTransport
-from stackctl.engine.command import CommandTransport
+from stackctl.engine.dialing import UnixLine
 
 SOURCE = Path(stackctl.__file__).parent.parent
 REAPERS = ("acting", "down", "evidence", "reap", "supervise", "taking_down", "unmanaged", "watch", "watches")
@@ -178,21 +178,17 @@ def test_the_engine_removes_by_id_without_force_and_without_volumes(
     monkeypatch.setattr(
         SocketTransport, "_act_once", lambda self, *words, **also: asked.append((words, also))
     )
-    monkeypatch.setattr(CommandTransport, "_run", lambda self, words, **also: asked.append(words) or "")
 
-    SocketTransport("/nowhere", 1.0).remove(kind, ["a1", "b2"])
-    CommandTransport({}, 1.0).remove(kind, ["a1", "b2"])
+    SocketTransport(UnixLine("/nowhere"), 1.0).remove(kind, ["a1", "b2"])
 
-    socket, command = asked[:-1], asked[-1]
-    assert sorted(words for words, _ in socket) == [("DELETE", f"/{kind}/a1"), ("DELETE", f"/{kind}/b2")]
-    assert [also["body"] for _, also in socket] == [None, None]
-    assert command == [kind.removesuffix("s"), "rm", "a1", "b2"]
+    assert sorted(words for words, _ in asked) == [("DELETE", f"/{kind}/a1"), ("DELETE", f"/{kind}/b2")]
+    assert [also["body"] for _, also in asked] == [None, None]
 
 
 def test_the_engine_knows_no_words_for_force_or_volumes() -> None:
-    for module in ("api", "command", "docker", "sensors", "roster"):
+    for module in ("api", "docker", "sensors", "roster"):
         tree = ast.parse(path_of(f"stackctl.engine.{module}").read_text())
-        assert WORDS.isdisjoint(words_of(tree) - {"rm"} if module == "command" else words_of(tree)), module
+        assert WORDS.isdisjoint(words_of(tree)), module
         removed = [one.args[0] for one in calls(tree) if called(one) == "remove"]
         assert all(isinstance(kind, ast.Constant) for kind in removed)
         assert {kind.value for kind in removed if isinstance(kind, ast.Constant)} <= {

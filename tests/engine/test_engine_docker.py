@@ -208,10 +208,17 @@ def test_without_the_right_to_the_socket_the_hint_names_the_group() -> None:
     assert "666" not in hint
 
 
-def test_an_engine_that_is_reached_by_command_answers_the_same(
-    engine: DockerEngine, start: Callable[..., str], run_label: str
+@pytest.mark.parametrize("way", ["tcp", "command"])
+def test_an_engine_that_is_reached_in_another_way_answers_the_same(
+    way: str,
+    engine: DockerEngine,
+    start: Callable[..., str],
+    run_label: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A tcp relay to the socket stands in for a remote engine: the command line is its only door."""
+    """A tcp relay to the socket stands in for a remote engine, reached by us or by the docker command."""
+    if way == "command":
+        monkeypatch.setattr("stackctl.engine.dialing.split_address", lambda address: (address, 0))
     relay = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("relay.py")), engine.endpoint.socket],
         stdout=subprocess.PIPE,

@@ -111,7 +111,7 @@ def test_a_command_that_hangs_is_ended(docker: Callable[[str], dict[str, str]]) 
 
 @pytest.fixture
 def remote(engine: DockerEngine) -> Iterator[DockerEngine]:
-    """The same engine behind a tcp relay: the docker command is its only door."""
+    """The same engine behind a tcp relay: what it has is not taken for this machine's."""
     relay = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("relay.py")), engine.endpoint.socket],
         stdout=subprocess.PIPE,
@@ -138,7 +138,7 @@ def test_a_remote_engine_is_watched_too(
     )
     assert not remote.local()
     assert remote.host_memory() is None
-    assert remote.events(labels) is None
+    remote.events(labels).close()
     everyone = remote.roster(labels)
     assert {one.id for one in everyone} == {mine, ended}
     assert everyone == engine.containers(labels)

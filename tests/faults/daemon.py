@@ -35,6 +35,9 @@ class PrivateDaemon:
         images: A `docker save` archive that is loaded at the first start.
     """
 
+    PLACE: str | None = None
+    """Where its folder is made, None for the usual place of temporary files."""
+
     def __init__(
         self,
         *,
@@ -44,7 +47,7 @@ class PrivateDaemon:
         options: Sequence[str] = (),
     ) -> None:
         # A socket's path has 108 bytes, more than a test's own folder leaves.
-        self.root = Path(tempfile.mkdtemp(prefix="stackctl-daemon-"))
+        self.root = Path(tempfile.mkdtemp(prefix="stackctl-daemon-", dir=self.PLACE))
         self.socket = self.root / "docker.sock"
         self.host = f"unix://{self.socket}"
         self.pid = 0

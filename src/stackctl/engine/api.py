@@ -1,4 +1,4 @@
-"""The engine by its own API on a unix socket: what must feel instant, without a subprocess."""
+"""The engine by its own API: what must feel instant, without a subprocess where that can be."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import EngineRefused, StackctlError
 from stackctl.engine.parse import parse_log
 from stackctl.engine.transport import Document, Kind, Listed, documents, label_filters, quote
 from stackctl.engine.wire import Answer, Wire
 
+if TYPE_CHECKING:
+    from stackctl.engine.dialing import Line
+
 GRACE = 10.0  # what docker gives a container to end when neither it nor the caller says otherwise
 SLOW = 30.0  # beyond the usual patience, for acts: a process that the kernel holds costs docker 12 s
 
 
 class SocketTransport:
-    """Talks to the socket; reads share one connection, acts on many objects have one each.
+    """Talks to the API; reads share one connection, acts on many objects have one each.
 
     Args:
-        path: The unix socket.
+        line: The way to it.
         patience: Seconds within which a question must be answered.
     """
 
-    def __init__(self, path: str, patience: float) -> None:
-        self._path, self._patience = path, patience
-        self._wire = Wire(path, patience)
+    def __init__(self, line: Line, patience: float) -> None:
+        self._way, self._patience = line, patience
+        self._wire = Wire(line, patience)
 
     def info(self) -> Document:
         found = self._ask("/info")
@@ -152,7 +155,7 @@ class SocketTransport:
         extra: float = 0.0,
         already: tuple[int, ...] = (),
     ) -> None:
-        wire = Wire(self._path, self._patience)
+        wire = Wire(self._way, self._patience)
         try:
             answer = wire.call(method, target, body, extra=SLOW + extra)
         finally:

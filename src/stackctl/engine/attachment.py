@@ -6,10 +6,14 @@ import json
 import socket
 import struct
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from stackctl.engine.chunks import Chunks
 from stackctl.engine.transport import quote
 from stackctl.engine.wire import Wire
+
+if TYPE_CHECKING:
+    from stackctl.engine.dialing import Line
 
 _HEADER = 8
 _AT_ONCE = 1 << 16
@@ -28,7 +32,9 @@ class Attachment:
         self._connection, self._raw, self._terminal = connection, begun, terminal
 
     @classmethod
-    def open(cls, path: str, container: str, patience: float, *, stdin: bool, terminal: bool) -> Attachment:
+    def open(
+        cls, line: Line | str, container: str, patience: float, *, stdin: bool, terminal: bool
+    ) -> Attachment:
         """Attach to a container.
 
         Raises:
@@ -36,7 +42,7 @@ class Attachment:
         """
         query = f"stream=1&stdout=1&stderr=1&stdin={int(stdin)}"
         target = f"/containers/{quote(container)}/attach?{query}"
-        connection, begun = Wire(path, patience).hand_over(target, method="POST", raw=True)
+        connection, begun = Wire(line, patience).hand_over(target, method="POST", raw=True)
         return cls(connection, begun, terminal=terminal)
 
     def fileno(self) -> int:
@@ -105,14 +111,14 @@ class ExitWait:
         self._judge()
 
     @classmethod
-    def open(cls, path: str, container: str, patience: float) -> ExitWait:
+    def open(cls, line: Line | str, container: str, patience: float) -> ExitWait:
         """Wait for a container that runs, or is about to be started.
 
         Raises:
             DaemonDown, EngineForbidden, DaemonFrozen, EngineRefused: It cannot be waited for.
         """
         target = f"/containers/{quote(container)}/wait?condition=next-exit"
-        return cls(*Wire(path, patience).hand_over(target, method="POST"))
+        return cls(*Wire(line, patience).hand_over(target, method="POST"))
 
     def fileno(self) -> int:
         """The descriptor that becomes readable; -1 when it is closed."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stackctl.engine.endpoint import Endpoint, find_endpoint
 
 if TYPE_CHECKING:
+    from stackctl.engine.dialing import Line
     from stackctl.engine.transport import Transport
 
 PATIENCE = 10.0
@@ -52,11 +53,19 @@ class Connection:
         return self.endpoint.environment(scrubbed_environment(self._environ))
 
     @cached_property
+    def line(self) -> Line:
+        """The way to its API.
+
+        Raises:
+            EngineUnavailable: The docker context that is chosen does not exist.
+        """
+        from stackctl.engine.dialing import find_line
+
+        scrubbed = {} if self.endpoint.socket else self.environment
+        return find_line(self.endpoint, self._environ, scrubbed)
+
+    @cached_property
     def _transport(self) -> Transport:
-        if self.endpoint.socket:
-            from stackctl.engine.api import SocketTransport
+        from stackctl.engine.api import SocketTransport
 
-            return SocketTransport(self.endpoint.socket, self._patience)
-        from stackctl.engine.command import CommandTransport
-
-        return CommandTransport(self.environment, self._patience)
+        return SocketTransport(self.line, self._patience)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import socket
 
     from stackctl.core.facts import Event
+    from stackctl.engine.dialing import Line
 
 # not exec_*: each health check makes three of them
 ACTIONS = (
@@ -43,11 +44,11 @@ class EventStream:
         self._text = self._chunks.feed(begun)
 
     @classmethod
-    def open(cls, path: str, labels: Mapping[str, str], patience: float) -> EventStream:
+    def open(cls, line: Line | str, labels: Mapping[str, str], patience: float) -> EventStream:
         """Listen to what happens to containers that carry all the labels.
 
         Args:
-            path: The engine's unix socket.
+            line: The way to the engine, or the path of its unix socket.
             labels: Name -> value; an empty value asks for the label's mere presence.
             patience: Seconds within which the stream must begin.
 
@@ -56,7 +57,7 @@ class EventStream:
         """
         filters = {"label": list(label_filters(labels)), "event": ACTIONS, "type": ["container"]}
         target = f"/events?filters={quote(json.dumps(filters))}"
-        return cls(*Wire(path, patience).hand_over(target))
+        return cls(*Wire(line, patience).hand_over(target))
 
     def fileno(self) -> int:
         """The descriptor that becomes readable; -1 when the stream is closed."""

@@ -1,11 +1,10 @@
-"""Making single containers over the engine's socket: Compose takes a second to do what takes it 50 ms."""
+"""Making single containers over the engine's API: Compose takes a second to do what takes it 50 ms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from stackctl.core.errors import EngineRefused
 from stackctl.engine.sensors import Sensors
 from stackctl.engine.transport import quote
 
@@ -65,7 +64,7 @@ class Making(Sensors):
         """
         from stackctl.engine.attachment import Attachment
 
-        return Attachment.open(self._socket(), container, self._patience, stdin=stdin, terminal=terminal)
+        return Attachment.open(self.line, container, self._patience, stdin=stdin, terminal=terminal)
 
     def exit_wait(self, container: str) -> ExitWait:
         """What tells of a container's end, to be opened before it is started.
@@ -75,7 +74,7 @@ class Making(Sensors):
         """
         from stackctl.engine.attachment import ExitWait
 
-        return ExitWait.open(self._socket(), container, self._patience)
+        return ExitWait.open(self.line, container, self._patience)
 
     def output(self, container: str) -> bytes:
         """All that a container wrote, as far as its log still has it; both streams, in order."""
@@ -188,13 +187,4 @@ class Making(Sensors):
     def _wire(self) -> Wire:
         from stackctl.engine.wire import Wire
 
-        return Wire(self._socket(), self._patience)
-
-    def _socket(self) -> str:
-        if not self.endpoint.socket:
-            raise EngineRefused(
-                f"this takes the engine's unix socket, and {self.endpoint.host} is reached in another way",
-                hint="run it on that host, or forward its socket: `ssh -L /tmp/docker.sock:"
-                "/var/run/docker.sock HOST`, then DOCKER_HOST=unix:///tmp/docker.sock",
-            )
-        return self.endpoint.socket
+        return Wire(self.line, self._patience)

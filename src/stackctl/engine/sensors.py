@@ -33,7 +33,7 @@ class Sensors(Connection):
 
     @cached_property
     def _local(self) -> bool:
-        return bool(self.endpoint.socket) and self._transport.local(self._transport.info())
+        return self._transport.local(self._transport.info())
 
     def sample(self, containers: Sequence[Container]) -> dict[str, Reading]:
         """What running containers use, by id: from their cgroups, or else from one batched `docker stats`.
@@ -75,16 +75,15 @@ class Sensors(Connection):
 
         return host.host_memory() if self.local() else None
 
-    def events(self, labels: Mapping[str, str]) -> EventStream | None:
-        """What happens from now on to containers with all the labels; None where there is no socket.
+    def events(self, labels: Mapping[str, str]) -> EventStream:
+        """What happens from now on to containers with all the labels.
 
         Raises:
             DaemonDown, EngineForbidden, DaemonFrozen: The stream did not begin in time.
         """
         from stackctl.engine.events import EventStream
 
-        path = self.endpoint.socket
-        return EventStream.open(path, labels, self._patience) if path else None
+        return EventStream.open(self.line, labels, self._patience)
 
     def past_events(self, container_id: str, since: float, until: float) -> tuple[Event, ...]:
         """What the engine remembers of one container, as `events.past_events`."""
@@ -98,8 +97,6 @@ class Sensors(Connection):
         self, labels: Mapping[str, str], dirty: Collection[str] = frozenset(), full: bool = False
     ) -> tuple[Container, ...]:
         """Every container with all the labels, asking anew only of what changed, as `roster.Roster`."""
-        if not self.endpoint.socket:
-            return tuple(map(parse.parse_container, self._transport.find("containers", labels)))
         return self._roster.containers(labels, dirty, full=full)
 
     @cached_property

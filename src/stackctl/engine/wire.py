@@ -1,4 +1,4 @@
-"""HTTP over a unix socket, as little as docker's API needs: one kept-alive connection, one deadline a call.
+"""HTTP as little as docker's API needs it: one kept-alive connection, one deadline a call.
 
 The standard library's client costs 40 ms to import and bounds each read instead of each answer.
 """
@@ -16,9 +16,9 @@ from typing import Any
 
 from stackctl.core.errors import DaemonDown, DaemonFrozen, EngineForbidden, EngineRefused, EngineUnavailable
 from stackctl.core.units import show_duration
+from stackctl.engine.dialing import Line, UnixLine
 
 _LONGEST = 64 << 20
-_RETRY = 0.05
 _HEXADECIMAL = b"0123456789abcdefABCDEF"
 
 
@@ -49,15 +49,16 @@ class _Closed(Exception):
 
 
 class Wire:
-    """One connection to an engine's socket; not to be shared between threads.
+    """One connection to an engine; not to be shared between threads.
 
     Args:
-        path: The socket.
+        line: The way to it, or the path of its unix socket.
         patience: Seconds within which an answer must be complete.
     """
 
-    def __init__(self, path: str, patience: float = 10.0) -> None:
-        self._path, self._patience = path, patience
+    def __init__(self, line: Line | str, patience: float = 10.0) -> None:
+        self._way = UnixLine(line) if isinstance(line, str) else line
+        self._patience = patience
         self._socket: socket.socket | None = None
         self._pending = b""
         self._deadline = 0.0
@@ -79,6 +80,7 @@ class Wire:
         Raises:
             DaemonDown: Nothing listens.
             EngineForbidden: No right to use the socket.
+            DockerMissing: The way there takes a docker command.
             DaemonFrozen: No complete answer in time.
             EngineRefused: The answer is not HTTP.
         """
@@ -100,7 +102,7 @@ class Wire:
         Raises:
             DaemonDown, EngineForbidden, DaemonFrozen: As `call`.
         """
-        if not hasattr(socket, "SO_PEERCRED"):
+        if not hasattr(socket, "SO_PEERCRED") or not self._way.here:
             return 0
         self._deadline = time.monotonic() + self._patience
         with self._faults(self._patience):
@@ -162,7 +164,7 @@ class Wire:
     def _head(self) -> tuple[int, dict[str, str]]:
         status = self._line().split(b" ", 2)
         if len(status) < 2 or not status[0].startswith(b"HTTP/1.") or not status[1].isdigit():
-            raise EngineRefused(f"what listens on {self._path} does not speak docker's language")
+            raise EngineRefused(f"what listens on {self._way.name} does not speak docker's language")
         headers = {}
         while line := self._line():
             name, _, value = line.decode("latin-1").partition(":")
@@ -181,7 +183,7 @@ class Wire:
         while True:
             size = self._line().split(b";")[0].strip()
             if not size or size.strip(_HEXADECIMAL):
-                raise EngineRefused(f"what listens on {self._path} sent a broken answer")
+                raise EngineRefused(f"what listens on {self._way.name} sent a broken answer")
             data = self._exactly(int(size, 16))
             self._line()
             if not data:
@@ -220,7 +222,7 @@ class Wire:
             raise _Closed
         self._pending += data
         if len(self._pending) > _LONGEST:
-            raise EngineRefused(f"what listens on {self._path} sent more than {_LONGEST >> 20} MiB")
+            raise EngineRefused(f"what listens on {self._way.name} sent more than {_LONGEST >> 20} MiB")
 
     def _tick(self, connection: socket.socket) -> socket.socket:
         left = self._deadline - time.monotonic()
@@ -230,18 +232,11 @@ class Wire:
         return connection
 
     def _connection(self) -> socket.socket:
-        while self._socket is None:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                self._tick(connection).connect(self._path)
-            except BlockingIOError:  # its queue of unaccepted connections is full: it is frozen, or busy
-                connection.close()
-                time.sleep(_RETRY)
-            except OSError:
-                connection.close()
-                raise
-            else:
-                self._socket = connection
+        if self._socket is None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._socket = self._way.connect(left)
         return self._socket
 
     @contextmanager
@@ -250,10 +245,31 @@ class Wire:
         try:
             yield
         except BaseException as error:
+            said = getattr(self._socket, "last_words", "") if isinstance(error, (OSError, _Closed)) else ""
             self.close()
             if isinstance(error, (OSError, _Closed)):
-                raise _explain(error, self._path, seconds) from None
+                if not self._way.here:
+                    raise _explain_far(error, self._way.name, seconds, said) from None
+                raise _explain(error, self._way.name, seconds) from None
             raise
+
+
+def _explain_far(
+    error: OSError | _Closed, name: str, seconds: float, said: str
+) -> EngineUnavailable | DaemonFrozen:
+    hint = f"`docker -H {name} version` must answer without a question; `stackctl doctor` checks the rest"
+    if isinstance(error, TimeoutError):
+        late = show_duration(seconds) or "1s"
+        return DaemonFrozen(f"the docker daemon at {name} did not answer within {late}", hint=hint)
+    if said:
+        from stackctl.engine.errors import last_line, redact
+
+        why = last_line(redact(said, ()))
+    elif isinstance(error, _Closed):
+        why = "it hung up"
+    else:
+        why = error.strerror or str(error)
+    return DaemonDown(f"no docker daemon answers at {name}: {why}", hint=hint)
 
 
 def _explain(error: OSError | _Closed, path: str, seconds: float) -> EngineUnavailable | DaemonFrozen:
