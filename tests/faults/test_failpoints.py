@@ -74,6 +74,7 @@ STORE_QUESTIONS = {
     "lock_holder",
     "owned_ports",
     "owned_subnets",
+    "parcel",
     "peaks",
     "read",
     "recall",

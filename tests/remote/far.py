@@ -15,7 +15,7 @@ from daemon import PrivateDaemon
 from waiting import until
 
 PORT = 2375
-BARE = ("/tmp", "/srv", "/run", "/var/lib")  # noqa: S108 - these folders are empty on the other host
+BARE = ("/tmp", "/srv", "/run", "/var/lib")
 _NUMBERS = itertools.count()
 
 
@@ -26,7 +26,7 @@ class FarEngine(PrivateDaemon):
         images: A `docker save` archive that is loaded at the first start.
     """
 
-    PLACE = "/var/tmp"  # noqa: S108 - the daemon's own data: `/tmp` is empty there
+    PLACE = "/var/tmp"
 
     def __init__(self, *, images: Path | None = None) -> None:
         # a /30 of its own for each engine of each process

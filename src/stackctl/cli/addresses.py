@@ -14,7 +14,7 @@ from stackctl.cli.views import reach_data
 from stackctl.cli.words import named, not_running
 from stackctl.core.errors import ServiceFailed
 from stackctl.ops.naming import known_service
-from stackctl.ops.reaching import Address, addresses, first_address, secret_values, variables
+from stackctl.ops.reaching import Address, addresses, first_address, secret_values, variables, way_words
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
@@ -47,6 +47,8 @@ def url_command(session: Session, name: str | None, service: str, instance: str,
         raise _unreached(record, address, where)
     session.output.result({"service": address.service, "from": where, "url": url, **reach_data(address)})
     session.output.line(url)
+    if where == "host" and (way := way_words(record, [address])):
+        session.output.note(way)
 
 
 def _unreached(record: EnvironmentRecord, address: Address, where: str) -> ServiceFailed:
@@ -95,7 +97,10 @@ def env_command(session: Session, name: str | None, instance: str, style: str) -
     Each service gives NAME_URL, NAME_HOST and NAME_PORT, each sidecar also its own, such as DATABASE_URL.
     """
     record = session.environment(name, instance)
-    values = variables(record, found_addresses(session, record))
+    found = found_addresses(session, record)
+    values = variables(record, found)
+    if way := way_words(record, found):
+        session.output.note(way)
     session.output.result(values)
     session.output.line(formatted(values, style))
 

@@ -67,6 +67,17 @@ def complete_stack_templates(
     return names
 
 
+def complete_contexts(incomplete: str) -> list[CompletionItem[Any]]:
+    """Docker's contexts, for the option that names one."""
+    names: list[CompletionItem[Any]] = []
+    with suppress(Exception):
+        from stackctl.engine.endpoint import contexts
+
+        found = {"default": "this machine's own engine", **contexts(os.environ)}
+        names += (CompletionItem(one, help=host) for one, host in found.items() if one.startswith(incomplete))
+    return names
+
+
 def complete_environments(typed: Typed) -> Iterable[CompletionItem[Any]]:
     """Environments: by the stack's name where that means it here, by project elsewhere."""
     return [

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from stackctl.cli.output import Output, ReaderGone
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,8 +37,21 @@ def _no_color(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         output.color = False
 
 
+def _engine(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Choose the engine for this process and all that it starts: a supervisor, a tether, docker itself."""
+    if value is not None and not ctx.resilient_parsing:
+        os.environ["DOCKER_CONTEXT"] = value
+        os.environ.pop("DOCKER_HOST", None)  # which would win, also in docker's own eyes
+
+
+def _contexts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+    from stackctl.cli.candidates import complete_contexts
+
+    return complete_contexts(incomplete)
+
+
 def shared_options(function: F) -> F:
-    """Add `--json`, `-q`, `-v`, `--no-color` and `--home`, which may stand before or after the command."""
+    """Add what may stand before or after the command: how it prints, where state is, which engine."""
     options = [
         click.option("--json", is_flag=True, expose_value=False, callback=_set("json"), help="Print JSON."),
         click.option(
@@ -52,6 +69,14 @@ def shared_options(function: F) -> F:
             expose_value=False,
             callback=_set("home"),
             help="Keep all state there (else STACKCTL_HOME).",
+        ),
+        click.option(
+            "--context",
+            metavar="NAME",
+            expose_value=False,
+            callback=_engine,
+            shell_complete=_contexts,
+            help="Use the engine of this docker context (else DOCKER_HOST, DOCKER_CONTEXT).",
         ),
     ]
     for option in reversed(options):

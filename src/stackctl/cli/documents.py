@@ -75,12 +75,13 @@ def diff_command(session: Session, name: str | None, instance: str, given: Seque
     from difflib import unified_diff
 
     from stackctl.ops.looking import look
+    from stackctl.ops.remote_files import settled
     from stackctl.ops.up import plan, plan_words
     from stackctl.ops.volumes import with_kept_volumes
 
     prepared = prepared_choice(session, Chosen(name, instance=instance), given)
     scene = look(session.context, prepared.project)
-    prepared = with_kept_volumes(prepared, scene.record)
+    prepared = settled(scene.facts, with_kept_volumes(prepared, scene.record))
     planned = plan(session.context, scene, prepared)
     same = all(change.kind == "keep" for change in planned)
     running = _running_text(session, prepared) if scene.containers else ""

@@ -12,9 +12,10 @@ import click
 
 from stackctl.cli.command import command, instance_option, name_or_folder
 from stackctl.cli.values import duration
-from stackctl.cli.views import environment_data
+from stackctl.cli.views import environment_data, tunnel_words
 from stackctl.cli.words import left_words, named, plural
 from stackctl.core.errors import StackctlError, UnknownName, UsageError
+from stackctl.core.remote import machine_of
 from stackctl.core.units import show_duration
 
 if TYPE_CHECKING:
@@ -161,6 +162,8 @@ def report_up(session: Session, result: UpResult) -> None:
     for service in view.services:
         urls = "  ".join(a.host for a in service.addresses if a.host)
         output.line(f"  {service.name:<{width}}  {service.words:<8}  {urls}".rstrip())
+    if way := tunnel_words(view):
+        output.note(way)
     output.note(f"lifetime: {left_words(view.left)}{watched}")
     output.note(f"next: stackctl status {named(record)} | logs {named(record)} | down {named(record)}")
 
@@ -172,7 +175,9 @@ def headline(result: UpResult) -> str:
     if result.unchanged:
         return f"{record.stack} is already up and unchanged ({record.project}, {services})"
     proof = "limits proven in the kernel" if record.verified == "kernel" else record.verified
-    return f"{record.stack} is up ({record.project}, {services}, {proof})"
+    machine = machine_of(record.engine_host)
+    where = f" on {machine}" if machine else ""
+    return f"{record.stack} is up{where} ({record.project}, {services}, {proof})"
 
 
 def tell_watched(session: Session, record: EnvironmentRecord) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackctl.cli.command import command, instance_option
-from stackctl.cli.views import environment_data, record_data, standing_data
+from stackctl.cli.views import environment_data, record_data, standing_data, tunnel_words
 from stackctl.cli.words import NONE, cpu_words, left_words, memory_words, named, pids_words, plural
 from stackctl.core.errors import UsageError
 from stackctl.core.records import LIVE, EnvironmentRecord
@@ -137,6 +137,8 @@ def _show(session: Session, view: EnvironmentView, found: Standing) -> None:
         output.line(ended_words(record))
     if any(service.containers for service in view.services):
         output.table(HEADINGS, [_row(view, index) for index in range(len(view.services))])
+        if way := tunnel_words(view):
+            output.line(way)
         output.line(f"limits: {_proof(record) or 'not proven yet'}")
         if view.peaks:
             output.line(f"peaks: {_peaks(view)}")

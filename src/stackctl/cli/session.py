@@ -56,9 +56,10 @@ class Session:
         """
         from stackctl.engine.connection import PATIENCE
         from stackctl.engine.docker import DockerEngine
+        from stackctl.engine.endpoint import endpoint_at
 
-        environ = {**os.environ, "DOCKER_HOST": host} if host else os.environ
-        engine = DockerEngine(environ, patience=patience or PATIENCE)
+        at = endpoint_at(host, os.environ) if host else None
+        engine = DockerEngine(os.environ, patience=patience or PATIENCE, endpoint=at)
         if self._points is None:
             return engine
         from stackctl.ops.failpoints import wrap_engine

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stackctl.ops.reaching import way_there, way_words
+
 if TYPE_CHECKING:
     from stackctl.core.facts import PublishedPort
     from stackctl.core.heartbeat import Standing
@@ -24,7 +26,17 @@ def environment_data(view: EnvironmentView) -> dict[str, Any]:
             for service in view.services
         },
         "strangers": list(view.strangers),
+        "tunnel": way_there(view.record, _all_addresses(view)),
     }
+
+
+def _all_addresses(view: EnvironmentView) -> list[Address]:
+    return [address for service in view.services for address in service.addresses]
+
+
+def tunnel_words(view: EnvironmentView) -> str:
+    """How ports of another machine are reached from here; empty where that takes nothing."""
+    return way_words(view.record, _all_addresses(view))
 
 
 def _peak(view: EnvironmentView, service: str) -> dict[str, int | None]:
@@ -43,6 +55,7 @@ def record_data(record: EnvironmentRecord, left: float) -> dict[str, Any]:
         "stack_file": record.stack_file,
         "generation": record.generation,
         "engine": record.engine,
+        "engine_host": record.engine_host,
         "created": record.created,
         "lifetime_seconds": record.lifetime,
         "left_seconds": round(left, 1),
@@ -102,6 +115,7 @@ def address_data(address: Address) -> dict[str, Any]:
         "host": address.host,
         "container": address.container,
         "isolated": address.isolated,
+        "tunnelled": address.tunnelled,
     }
 
 

@@ -22,7 +22,10 @@ from stackctl.core.settings import (
 from stackctl.core.stack import Configuration, MachinePolicy
 from stackctl.core.stackfile import command
 
-KEYS = ("limits", "watchdog", "supervisor", "ports", "subnets", "on_incident", "host_pressure", "variables")
+KEYS = (
+    *("limits", "watchdog", "supervisor", "ports", "subnets", "on_incident", "host_pressure", "variables"),
+    "remote_folder",
+)
 POLICY_KEYS = ("ceilings", "forbid")
 _DEFAULT = Configuration()
 _LEAST_PORT = 1024
@@ -55,6 +58,7 @@ def parse_configuration(text: str, *, source: str) -> Configuration:
             'Literal["report", "act"]', sheet.one_of("host_pressure", ("report", "act"), "report")
         ),
         variables=read_variables(sheet),
+        remote_folder=sheet.read("remote_folder", _remote_folder, _DEFAULT.remote_folder),
     )
     report.finish()
     return configuration
@@ -90,6 +94,18 @@ def _ports(raw: Any) -> tuple[int, int]:
     if last - first + 1 < _FEWEST_PORTS:
         raise ValueError(f"a range of at least {_FEWEST_PORTS} ports was expected, the first before the last")
     return first, last
+
+
+def _remote_folder(raw: Any) -> str:
+    path = text(raw).rstrip("/")
+    parts = path.split("/")
+    plain = re.fullmatch(r"[A-Za-z0-9._/-]+", path) and ".." not in parts and "." not in parts
+    if parts[0] or len(parts) < 2 or "" in parts[1:] or not plain:
+        raise ValueError(
+            f"an absolute path such as {_DEFAULT.remote_folder} was expected, of letters, digits, `.`, "
+            f"`_` and `-`, not {shorten(str(raw))}"
+        )
+    return path
 
 
 def _subnets(raw: Any) -> str:

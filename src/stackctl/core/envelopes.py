@@ -48,6 +48,7 @@ _RECORD = {
     "stack_file": TEXT,
     "generation": TEXT,
     "engine": TEXT,
+    "engine_host": TEXT,
     "created": NUMBER,
     "lifetime_seconds": NUMBER,
     "left_seconds": NUMBER,
@@ -64,6 +65,7 @@ _ADDRESS = shape(
     host=TEXT,
     container=TEXT,
     isolated=TEXT,
+    tunnelled=FLAG,
 )
 _REACH = shape(host=maybe(TEXT), container_host=maybe(TEXT), port=maybe(WHOLE), container_port=WHOLE)
 _SERVICE = shape(
@@ -80,7 +82,7 @@ _SERVICE = shape(
     urls=WORDS,
     reach=maybe(_REACH),
 )
-_ENVIRONMENT = shape(**_RECORD, healthy=FLAG, services=table(_SERVICE), strangers=WORDS)
+_ENVIRONMENT = shape(**_RECORD, healthy=FLAG, services=table(_SERVICE), strangers=WORDS, tunnel=TEXT)
 _TEMPLATE = shape(**{"name": TEXT, "from": TEXT, "path": TEXT})
 _CHECK = shape(check=TEXT, state={"enum": ["passed", "warning", "failed"]}, message=TEXT, remedy=TEXT)
 _LIMIT = shape(service=TEXT, name=TEXT, value=TEXT, threshold=TEXT, origin=TEXT, sentence=TEXT)

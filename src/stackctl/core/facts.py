@@ -42,6 +42,11 @@ class EngineFacts:
     data_root: str = ""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def remote(self) -> bool:
+        """Whether its folders are not ours; an engine behind a unix socket is taken to share them."""
+        return bool(self.host) and not self.host.startswith("unix://")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPort:

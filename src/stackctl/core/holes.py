@@ -21,10 +21,12 @@ FILES = "${STACKCTL_FILES:?}"
 SECRETS = "${STACKCTL_SECRETS:?}"
 ROOT = "${STACKCTL_ROOT:?}"
 """The folder that people's own compose files call their own."""
+REMOTE = "${STACKCTL_REMOTE:?}"
+"""The environment's folder on the engine's host, where that is another machine."""
 GATEWAY = "${STACKCTL_GATEWAY:?}"
 """The address of the engine's own bridge on the host."""
 
-_FIXED = frozenset({PROJECT, INSTANCE, GENERATION, HOME, USER, ENGINE, FILES, SECRETS, ROOT, GATEWAY})
+_FIXED = frozenset({PROJECT, INSTANCE, GENERATION, HOME, USER, ENGINE, FILES, SECRETS, ROOT, REMOTE, GATEWAY})
 _FAMILY = re.compile(
     r"\$\{STACKCTL_(?:"
     r"(?:PORT|DATA|USER)_[A-Z0-9_]+:\?|"
@@ -32,7 +34,7 @@ _FAMILY = re.compile(
     r"CPUS_[A-Z0-9_]+:-\d+(?:\.\d+)?"
     r")\}"
 )
-_PATH = re.compile(r"\$\{STACKCTL_(?:DATA_[A-Z0-9_]+|FILES|SECRETS|ROOT):\?\}")
+_PATH = re.compile(r"\$\{STACKCTL_(?:DATA_[A-Z0-9_]+|FILES|SECRETS|ROOT|REMOTE):\?\}")
 _OWNER = re.compile(r"\$\{STACKCTL_USER_[A-Z0-9_]+:\?\}")
 _PLAIN = re.compile(r"[a-z0-9-]*")
 _DOLLAR = re.compile(r"\$\$|" + HOLE.pattern + r"|\$")

@@ -34,6 +34,7 @@ class PlacementWorld:
         taken_subnets: Subnets of other records and of the engine's networks but this environment's, CIDR.
         cpus: Processors of the engine's host.
         root: Absolute path of the folder that the stack's own compose files call theirs, empty for none.
+        remote: Absolute path of the environment's folder on the engine's host, empty where that is this one.
         gateway: Address of the engine's own bridge, empty where the document does not ask for it.
     """
 
@@ -43,6 +44,7 @@ class PlacementWorld:
     taken_subnets: tuple[str, ...] = ()
     cpus: int = 1
     root: str = ""
+    remote: str = ""
     gateway: str = ""
 
 
@@ -86,7 +88,7 @@ def place(
         UsageError: The document has a hole that nothing fills.
     """
     notes: list[str] = []
-    values = _identity(stamp, folder) | _folders(data, folder, owner, caller_is_root)
+    values = _identity(stamp, folder) | _folders(data, world.remote or folder, owner, caller_is_root)
     values |= place_ports(document, world=world, kept=kept, project=stamp.project, note=notes.append)
     values |= place_subnets(
         document,
@@ -99,8 +101,10 @@ def place(
     )
     values |= {hole_name(holes.GATEWAY): world.gateway} if world.gateway else {}
     values |= {hole_name(holes.ROOT): world.root} if world.root else {}
+    remote = {hole_name(holes.REMOTE): world.remote} if world.remote else {}
     values |= _cpus(services, world.cpus, notes.append)
-    return Placement(values=_needed(document, values, owner, caller_is_root), notes=tuple(notes))
+    found = _needed(document, values | remote, owner, caller_is_root)
+    return Placement(values=found | remote, notes=tuple(notes))
 
 
 def environment_file(placement: Placement) -> str:

@@ -109,6 +109,9 @@ def configuration_schema() -> Schema:
             "ports": range_,
             "subnets": text("The private IPv4 range that networks are cut from"),
             "on_incident": told(COMMAND, "A command that gets each incident as JSON"),
+            "remote_folder": text(
+                "The folder on another machine's engine that files and data are kept below"
+            ),
             "host_pressure": one_of(("report", "act"), "What is done when the host's memory runs out"),
             "variables": told(VARIABLES, "Values of variables for every stack"),
         },

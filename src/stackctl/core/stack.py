@@ -196,6 +196,7 @@ class Configuration:
         host_pressure: What the supervisor does when the host runs out of memory: report it, or end the
             environment of ours that uses the most.
         variables: Template variables for every stack of the user.
+        remote_folder: The folder on another machine's engine below which files and data are kept there.
     """
 
     limits: Layer = field(default_factory=dict)
@@ -206,6 +207,7 @@ class Configuration:
     on_incident: tuple[str, ...] = ()
     host_pressure: Literal["report", "act"] = "report"
     variables: Mapping[str, Setting] = field(default_factory=dict)
+    remote_folder: str = "/var/lib/stackctl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

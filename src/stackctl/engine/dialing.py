@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from stackctl.engine.endpoint import Endpoint
+if TYPE_CHECKING:
+    from stackctl.engine.endpoint import Endpoint
+
 
 PLAIN_PORT = 2375
 TCP = "tcp://"

@@ -40,13 +40,13 @@ class CommandLine:
         if not docker:
             raise docker_missing()
         ours, theirs = socket.socketpair()
-        said = tempfile.TemporaryFile()  # noqa: SIM115 - it is open as long as the connection
+        said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it is open as long as the connection
         with theirs:
             child = subprocess.Popen(
                 leashed([docker, "system", "dial-stdio"], self._environ),
                 env=self._environ,
-                stdin=theirs,
-                stdout=theirs,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
                 stderr=said,
                 start_new_session=True,  # ssh finds no terminal to ask for a password on
             )

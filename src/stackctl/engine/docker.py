@@ -12,8 +12,8 @@ from stackctl.core.errors import EngineRefused, StackctlError
 from stackctl.engine import parse, ports
 from stackctl.engine.cgroup import Cgroups
 from stackctl.engine.endpoint import find_program
-from stackctl.engine.making import Making
 from stackctl.engine.oom import as_the_kernel_says
+from stackctl.engine.sending import Sending
 
 if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PULL = 1800.0
 
 
-class DockerEngine(Making):
+class DockerEngine(Sending):
     """One docker engine; every call is bounded in time and raises core errors only.
 
     Not to be shared between threads: its questions share one connection.
@@ -297,12 +297,17 @@ class DockerEngine(Making):
         return Cgroups().read(containers) if self.endpoint.socket else {}
 
     def ports_in_use(self) -> frozenset[int]:
-        """Ports of this host on which something listens."""
-        return ports.ports_in_use()
+        """Ports of the engine's host that are taken; of another machine, those of its containers."""
+        if self.endpoint.socket:
+            return ports.ports_in_use()
+        listed = self._transport.brief("containers", {})
+        return frozenset(
+            int(port.get("PublicPort") or 0) for one in listed for port in one.get("Ports") or ()
+        )
 
     def port_holder(self, port: int, protocol: str = "tcp") -> str:
         """Who holds a host port, in words; empty when nobody is found."""
-        return ports.port_holder(port, self.containers(), protocol)
+        return ports.port_holder(port, self.containers(), protocol, here=bool(self.endpoint.socket))
 
     def host_addresses(self) -> frozenset[str]:
         """The IPv4 addresses of this machine."""

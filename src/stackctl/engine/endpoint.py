@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,33 @@ def _current_context(environ: Mapping[str, str]) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _context_host(environ: Mapping[str, str], context: str) -> str:
+def contexts(environ: Mapping[str, str]) -> dict[str, str]:
+    """Name -> address of every context that docker knows."""
+    found = {}
+    for path in sorted((_folder(environ) / "contexts" / "meta").glob("*/meta.json")):
+        meta = _read_json(path)
+        with suppress(KeyError, TypeError):
+            found[str(meta["Name"])] = str(meta["Endpoints"]["docker"]["Host"])
+    return dict(sorted(found.items()))
+
+
+def endpoint_at(host: str, environ: Mapping[str, str]) -> Endpoint:
+    """An engine by its address; by the context of that address where its certificates are kept by one."""
+    for name, address in contexts(environ).items() if host.startswith("tcp://") else ():
+        if address == host and (_folder(environ) / "contexts" / "tls" / _folder_name(name)).is_dir():
+            return Endpoint(host, name)
+    return Endpoint(host)
+
+
+def _folder_name(context: str) -> str:
     import hashlib  # 3 ms that only contexts need
 
     # docker names a context's folder by the hash of its name
-    name = hashlib.sha256(context.encode()).hexdigest()
-    meta = _read_json(_folder(environ) / "contexts" / "meta" / name / "meta.json")
+    return hashlib.sha256(context.encode()).hexdigest()
+
+
+def _context_host(environ: Mapping[str, str], context: str) -> str:
+    meta = _read_json(_folder(environ) / "contexts" / "meta" / _folder_name(context) / "meta.json")
     try:
         return str(meta["Endpoints"]["docker"]["Host"])
     except (KeyError, TypeError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import PurePath
 
 from stackctl.core.errors import EngineRefused
 from stackctl.engine import process
@@ -12,8 +12,10 @@ SECONDS = 300.0
 PLACE = "/trash"
 EMPTY = f'cd {PLACE}; for one in * .[!.]* ..?*; do rm -rf -- "$one"; done'
 
+ONE = f'cd {PLACE}; rm -rf -- "./$1"'
 
-def delete_inside(folder: Path, image: str, environ: Mapping[str, str]) -> None:
+
+def delete_inside(folder: PurePath, image: str, environ: Mapping[str, str], *, only: str = "") -> None:
     """Empty a folder of ours by `rm -rf` as root in a container; the folder itself stays.
 
     The container has no network, only the capability to pass over file permissions, and the usual limits. It
@@ -23,6 +25,7 @@ def delete_inside(folder: Path, image: str, environ: Mapping[str, str]) -> None:
         folder: An absolute path on the engine's host.
         image: Any image that has a shell; its entrypoint is not run.
         environ: The scrubbed environment with the engine pinned.
+        only: The one entry that is deleted; empty for all.
 
     Raises:
         EngineRefused: It failed; the message has its last words.
@@ -40,7 +43,7 @@ def delete_inside(folder: Path, image: str, environ: Mapping[str, str]) -> None:
         "sh",
         image,
         "-ec",
-        EMPTY,
+        *((ONE, "sh", only) if only else (EMPTY,)),
     ]
     done = process.run(argv, timeout=SECONDS, env=environ)
     if done.code:

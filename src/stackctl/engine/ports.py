@@ -50,19 +50,22 @@ def _listeners_elsewhere() -> Iterator[int]:
                 yield one.laddr.port
 
 
-def port_holder(port: int, containers: Iterable[Container], protocol: str = "tcp") -> str:
+def port_holder(
+    port: int, containers: Iterable[Container], protocol: str = "tcp", *, here: bool = True
+) -> str:
     """Who holds a host port: "container `web-1`", "process `nginx` (pid 12)", or empty when nobody is found.
 
     Args:
         port: The host port.
         containers: Those of the engine; the running ones are looked through.
         protocol: tcp or udp.
+        here: Whether the host is this machine, whose processes can be asked.
     """
     for one in containers:
         published = ((p.host_port, p.protocol) for p in one.ports)
         if one.state in ("running", "paused", "restarting") and (port, protocol) in published:
             return f"container `{one.name}`"
-    return _process_on(port, protocol)
+    return _process_on(port, protocol) if here else ""
 
 
 def _process_on(port: int, protocol: str) -> str:

@@ -67,14 +67,19 @@ class Wire:
         self.close()  # engines live as long as a command and have no better moment
 
     def call(
-        self, method: str, target: str, body: Mapping[str, Any] | None = None, *, extra: float = 0.0
+        self,
+        method: str,
+        target: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        extra: float = 0.0,
     ) -> Answer:
         """Ask and read the whole answer.
 
         Args:
-            method: GET, POST or DELETE.
+            method: GET, HEAD, POST, PUT or DELETE.
             target: Path and query, quoted.
-            body: Sent as JSON when given.
+            body: Sent as JSON when given; bytes are a tar archive.
             extra: Seconds beyond the usual patience, for calls that wait by design (a stop's grace).
 
         Raises:
@@ -144,21 +149,23 @@ class Wire:
             self._socket.close()
         self._socket, self._pending = None, b""
 
-    def _exchange(self, method: str, target: str, body: Mapping[str, Any] | None) -> Answer:
+    def _exchange(self, method: str, target: str, body: Mapping[str, Any] | bytes | None) -> Answer:
         self._send(method, target, body)
         status, headers = self._head()
-        content = b"" if status in (204, 304) else self._body(headers)
+        content = b"" if status in (204, 304) or method == "HEAD" else self._body(headers)
         if headers.get("connection", "").lower() == "close":
             self.close()
         return Answer(status, content)
 
     def _send(
-        self, method: str, target: str, body: Mapping[str, Any] | None, *, upgrade: bool = False
+        self, method: str, target: str, body: Mapping[str, Any] | bytes | None, *, upgrade: bool = False
     ) -> None:
-        payload = b"" if body is None else json.dumps(body).encode()
+        packed = isinstance(body, bytes)
+        payload = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         head = f"{method} {target} HTTP/1.1\r\nHost: docker\r\nContent-Length: {len(payload)}\r\n"
         head += "Connection: Upgrade\r\nUpgrade: tcp\r\n" if upgrade else ""
-        kind = "Content-Type: application/json\r\n\r\n" if payload else "\r\n"
+        form = "application/x-tar" if packed else "application/json"
+        kind = f"Content-Type: {form}\r\n\r\n" if payload else "\r\n"
         self._tick(self._connection()).sendall((head + kind).encode() + payload)
 
     def _head(self) -> tuple[int, dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stackctl.core.documents import dump
 from stackctl.core.dotenv import dotenv
 from stackctl.core.ejecting import Belongings, ejected, notes, restarts
-from stackctl.core.errors import Busy
+from stackctl.core.errors import Busy, UsageError
 from stackctl.core.holes import FILES, PROJECT, ROOT, SECRETS, data_hole, hole_name
 from stackctl.core.labels import Stamp
 from stackctl.core.placement import place
@@ -56,6 +56,12 @@ def eject(context: Context, prepared: Prepared, folder: Path, *, command: str) -
     check_free(folder)
     with context.store.lock(prepared.project, command=command):
         scene = look(context, prepared.project)
+        if scene.facts.remote:
+            raise UsageError(
+                f"what is ejected mounts folders beside it, and the engine at {scene.facts.host} has none of "
+                "this machine",
+                hint="eject it with an engine of this machine; `stackctl render NAME` prints the document",
+            )
         if scene.containers:
             raise Busy(
                 f"`{prepared.stack.name}` is up, and what is ejected uses its data and its ports",

@@ -159,6 +159,8 @@ class SteppedEngine:
         self.remove_containers = around(_if_any("remove-containers"), engine.remove_containers)
         self.remove_networks = around(_if_any("remove-networks"), engine.remove_networks)
         self.delete_inside = around("delete-inside", engine.delete_inside)
+        self.bring = around("bring", engine.bring)
+        self.delete_remote = around("delete-remote", engine.delete_remote)
         self.execute = around("execute", engine.execute)
         self.end_processes = around("end-processes", engine.end_processes)
         self.create_container = around("create-container", engine.create_container)
@@ -246,6 +248,7 @@ class SteppedStore:
         self.owned_subnets = store.owned_subnets
         self.secret = store.secret
         self.secret_stamp = store.secret_stamp
+        self.parcel = store.parcel
         self.incidents = store.incidents
         self.heartbeat = store.heartbeat
         self.peaks = store.peaks

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import StateError, UnknownName
+from stackctl.core.errors import StateError, UnknownName, UsageError
+from stackctl.core.remote import folder_of
 from stackctl.ops.down import Aim, end
 from stackctl.ops.looking import look
 from stackctl.ops.naming import moved_environments
@@ -53,6 +54,21 @@ def old_environment(context: Context, prepared: Prepared, project: str | None) -
     )
 
 
+def check_movable(source: EnvironmentRecord) -> None:
+    """Say that data on another machine stays where it is.
+
+    Raises:
+        UsageError: The environment's data is on the host of a remote engine.
+    """
+    folder = folder_of(source.placement)
+    if folder:
+        raise UsageError(
+            f"the data of `{source.project}` is on the engine at {source.engine_host}, in {folder}, and "
+            "is not moved there",
+            hint="bring up the stack anew and restore a dump, then `stackctl purge` the old environment",
+        )
+
+
 def move(
     context: Context, source: EnvironmentRecord, prepared: Prepared, *, command: str
 ) -> EnvironmentRecord:
@@ -64,7 +80,9 @@ def move(
     Raises:
         Busy: Another command is working on one of the two.
         StateError: The new environment has data of its own.
+        UsageError: The data is on another machine.
     """
+    check_movable(source)
     first, second = sorted((source.project, prepared.project))
     with (
         context.store.lock(first, command=command),

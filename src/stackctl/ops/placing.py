@@ -12,7 +12,9 @@ from stackctl.core.holes import GATEWAY, cpus_hole, find_holes, hole_name
 from stackctl.core.labels import Stamp
 from stackctl.core.placement import Placement, PlacementWorld, environment_file, place
 from stackctl.core.ports import fixed_ports
+from stackctl.core.remote import folder_of
 from stackctl.core.urls import inside
+from stackctl.ops.remote_files import bring, remote_place
 
 if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
@@ -45,6 +47,7 @@ def place_environment(
     """
     with context.store.lock("placement", command=f"placing {record.project}", wait=30.0):
         world = world_of(context, scene, prepared)
+        world = replace(world, remote=remote_place(context, record, scene.facts))
         _check_fixed_ports(context, prepared, world)
         placed = place_in(context, world, prepared, record)
     for note in placed.placement.notes:
@@ -154,6 +157,9 @@ def write_folder(context: Context, prepared: Prepared, placed: Placed) -> Deploy
     secrets = store.ensure_secrets(project, rendered.secrets)
     for name, text in connection_files(prepared, secrets).items():
         store.write_secret_text(project, name, text)
+    if folder_of(placed.record.placement):
+        bring(context, prepared, placed, stamp_of(placed.record))
+        return store.write_document(project, prepared.text, environment_file(placed.placement))
     for warning in store.ensure_data(project, rendered.data, (context.user, context.group)):
         context.progress.warn(warning)
     return store.write_document(project, prepared.text, environment_file(placed.placement))

@@ -61,6 +61,8 @@ class Prepared:
         lock: What lies beside the stack file, None without one.
         volumes_of: The project of Compose's whose volumes it uses, empty for none.
         kept_volumes: Key in the document -> name of such a volume.
+        brought: The user's own files that the document mounts on another machine: path below the
+            environment's folder there -> path here, as a bounded document writes it.
     """
 
     found: Found
@@ -79,6 +81,7 @@ class Prepared:
     lock: Lock | None = None
     volumes_of: str = ""
     kept_volumes: Mapping[str, str] = field(default_factory=dict)
+    brought: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Volume,
     )
     from stackctl.core.records import EnvironmentRecord, Lease
+    from stackctl.core.remote import Item
     from stackctl.core.stack import DataFolder, SecretSpec
     from stackctl.core.tasks import TaskLine
 
@@ -171,6 +172,18 @@ class Engine(Protocol):
 
     def delete_inside(self, folder: Path, image: str) -> None: ...
 
+    def bring(
+        self,
+        folder: str,
+        items: Sequence[Item],
+        *,
+        image: str,
+        volumes: Sequence[str],
+        labels: Mapping[str, str],
+    ) -> None: ...
+
+    def delete_remote(self, folder: str, image: str) -> None: ...
+
     def config(
         self,
         files: Sequence[Path],
@@ -265,6 +278,8 @@ class Store(Protocol):
     def ensure_secrets(self, project: str, specs: Sequence[SecretSpec]) -> Mapping[str, str]: ...
 
     def write_secret_text(self, project: str, name: str, text: str) -> Path: ...
+
+    def parcel(self, project: str, given: Mapping[str, Path]) -> tuple[Item, ...]: ...
 
     def secret(self, project: str, name: str) -> str: ...
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stackctl.core.errors import StateError
 from stackctl.ops.down import Aim, end
 from stackctl.ops.looking import look
+from stackctl.ops.remote_files import delete_there
 
 if TYPE_CHECKING:
     from stackctl.ops.context import Context
@@ -33,8 +34,10 @@ def delete(context: Context, project: str, images: Sequence[str] | None = None) 
 
     Raises:
         StateError: Something could not be deleted; what remains lies in the trash folder that it names.
+        EngineRefused: What lies on another machine could not be deleted; nothing else was then.
     """
     found = _recorded_images(context, project) if images is None else images
+    delete_there(context, context.store.read(project), found)
     try:
         context.store.purge(project)
     except StateError:

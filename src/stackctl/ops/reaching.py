@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import UnknownName
 from stackctl.core.holes import GATEWAY, hole_name
 from stackctl.core.ports import EVERYWHERE, LOOPBACK
+from stackctl.core.remote import machine_of, tunnel
 from stackctl.core.urls import CONTAINER_HOST, inside, isolated, outside
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Address:
         host: URL from the host, empty when it is not published.
         container: URL from a container on the environment's network.
         isolated: URL from a container on no shared network, empty when it is not reached from there.
+        machine: Name or address of the engine's machine, empty where that is this one.
     """
 
     service: str
@@ -37,11 +39,17 @@ class Address:
     container: str
     isolated: str = ""
     sidecar: bool = False
+    machine: str = ""
 
     @property
     def host_address(self) -> str:
         """The address that the host connects to, empty when it is not published."""
-        return _reachable(self.host_ip) if self.host_port else ""
+        return _reachable(self.host_ip, self.machine) if self.host_port else ""
+
+    @property
+    def tunnelled(self) -> bool:
+        """Whether only processes of another machine reach it, which takes a tunnel from here."""
+        return bool(self.machine and self.host_port) and _is_loopback(self.host_ip)
 
     @property
     def container_host(self) -> str:
@@ -78,7 +86,8 @@ def _address(
     port = next((one for one in bindings if one.host_ip != gateway), bindings[0])
     bridged = [one for one in bindings if one.host_ip in EVERYWHERE or one.host_ip == gateway]
     pattern = record.sidecars[name].url if name in record.sidecars else WEB
-    host = _reachable(port.host_ip)
+    machine = machine_of(record.engine_host)
+    host = _reachable(port.host_ip, machine)
     return Address(
         service=name,
         port=port.container_port,
@@ -88,12 +97,30 @@ def _address(
         container=inside(name, port.container_port, pattern, secrets),
         isolated=isolated(pattern, bridged[0].host_port, secrets) if bridged else "",
         sidecar=name in record.sidecars,
+        machine=machine,
     )
 
 
-def _reachable(host_ip: str) -> str:
-    """An address to connect to for one that was bound: loopback where it was bound everywhere."""
-    return LOOPBACK if host_ip in EVERYWHERE else host_ip
+def _reachable(host_ip: str, machine: str) -> str:
+    """An address to connect to for one that was bound: where it was bound everywhere, that of its machine."""
+    return (machine or LOOPBACK) if host_ip in EVERYWHERE else host_ip
+
+
+def _is_loopback(host_ip: str) -> bool:
+    return host_ip.startswith("127.") or host_ip == "::1"
+
+
+def way_there(record: EnvironmentRecord, found: Iterable[Address]) -> str:
+    """The command that brings what another machine publishes to its own loopback here; empty for nothing."""
+    ports = [(one.host_ip, one.host_port) for one in found if one.tunnelled]
+    return tunnel(record.engine_host, ports) if ports else ""
+
+
+def way_words(record: EnvironmentRecord, found: Iterable[Address]) -> str:
+    """A sentence about `way_there`, empty for nothing."""
+    way = way_there(record, found)
+    machine = machine_of(record.engine_host)
+    return f"ports on 127.0.0.1 are those of {machine}: `{way}` brings them to this machine" if way else ""
 
 
 def _unpublished(name: str, sidecar: SidecarRecord, secrets: Mapping[str, str]) -> Address:
@@ -134,7 +161,7 @@ def variables(record: EnvironmentRecord, found: tuple[Address, ...]) -> dict[str
             continue
         word = "".join(c if c.isalnum() else "_" for c in address.service.upper())
         values[f"{word}_URL"] = address.host
-        values[f"{word}_HOST"] = _reachable(address.host_ip)
+        values[f"{word}_HOST"] = address.host_address
         values[f"{word}_PORT"] = str(address.host_port)
         sidecar = record.sidecars.get(address.service)
         if sidecar and sidecar.env:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from stackctl.core.records import Deadline, Ending, EnvironmentRecord, ServiceRecord, SidecarRecord
+from stackctl.core.remote import folder_of
 from stackctl.core.stray_processes import plain_guard
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def begin(context: Context, scene: Scene, prepared: Prepared, options: UpOptions
         created=old.created if old else now.wall,
         lifetime=lifetime,
         deadline=deadline(context, lifetime),
-        placement=scene.record.placement if scene.record else {},
+        placement=_last_placement(scene),
         services=service_records(prepared),
         sidecars=sidecar_records(prepared),
         secrets=tuple(spec.name for spec in prepared.rendered.secrets),
@@ -61,6 +62,15 @@ def begin(context: Context, scene: Scene, prepared: Prepared, options: UpOptions
     if old and running and options.lifetime is None:
         record = replace(record, lifetime=old.lifetime, deadline=old.deadline)
     return record
+
+
+def _last_placement(scene: Scene) -> Mapping[str, str]:
+    """The values of the last `up`; of another machine's engine they say nothing about this one."""
+    record, facts = scene.record, scene.facts
+    if record is None:
+        return {}
+    elsewhere = record.engine != facts.id and (facts.remote or folder_of(record.placement))
+    return {} if elsewhere else record.placement
 
 
 def _stood(scene: Scene) -> bool:

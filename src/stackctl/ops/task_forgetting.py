@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stackctl.core.errors import UsageError
 from stackctl.core.names import task_project
 from stackctl.core.records import LIVE
+from stackctl.core.remote import folder_of
 from stackctl.ops.looking import look
 from stackctl.ops.purge import delete
 from stackctl.ops.taking_down import take_down
@@ -84,7 +85,8 @@ def forget(context: Context, project: str, *, data: bool, command: str, tidy: bo
         if record is not None and record.task is not None and record.task.keep:
             scene = look(context, project)
             take_down(context, scene.containers, scene.networks)
-        kept = not data and context.store.has_data(project)
+        there = record is not None and bool(folder_of(record.placement))
+        kept = not data and (there or context.store.has_data(project))
         if data:
             delete(context, project)
         elif record is not None and record.task is not None:

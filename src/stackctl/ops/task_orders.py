@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stackctl.core.creation import container_order
 from stackctl.core.records import TASK_SERVICE
+from stackctl.core.remote import folder_of
 from stackctl.core.sidecars import FILE_SUFFIX
 from stackctl.core.urls import inside
 from stackctl.ops.reaching import secret_values
@@ -27,13 +28,13 @@ def order_for(
     """The engine's order for its own container; it knows its sidecars by their URLs."""
     record, whole = placed.record, prepared.prepared
     service = whole.bounded.document["services"][TASK_SERVICE]
-    folder = context.store.folder(record.project)
+    folder = folder_of(record.placement) or context.store.folder(record.project)
     listed = [str(name) for name in service.get("secrets") or ()]
     return container_order(
         service,
         values=placed.placement.values,
         environment=_urls(context, prepared, record),
-        secrets={name: str(folder / "secrets" / name) for name in listed},
+        secrets={name: f"{folder}/secrets/{name}" for name in listed},
         network=joined[0] if joined else str(service.get("network_mode") or BRIDGE),
         project=record.project,
         name=TASK_SERVICE,

@@ -18,6 +18,7 @@ from stackctl.ops.looking import Scene, look
 from stackctl.ops.placing import Placed, place_environment, place_in, write_folder
 from stackctl.ops.preflight import check_controllers, fetch_images, host_warnings
 from stackctl.ops.recording import budget, deadline, ids_by_service, service_records, sidecar_records
+from stackctl.ops.remote_files import settled
 from stackctl.ops.task_asking import check_at_rest, owner_of
 from stackctl.ops.task_orders import BRIDGE, order_for
 from stackctl.ops.verifying import verify
@@ -135,6 +136,8 @@ def _started(
 ) -> Started:
     facts = context.engine.facts()
     check_controllers(facts)
+    prepared = replace(prepared, prepared=settled(facts, prepared.prepared))
+    _check_data_from(options, facts)
     record = _begin(context, prepared, options, facts)
     networks = _networks(context, prepared, options)
     fetch_images(heedful, prepared.prepared.bounded.document, pull=options.pull)
@@ -288,6 +291,16 @@ def _sidecars(context: Context, prepared: PreparedTask, placed: Placed, options:
     context.progress.step(f"starting {', '.join(sorted(beside))}")
     context.engine.up(deployment, timeout=COMPOSE_SECONDS, services=sorted(beside))
     wait_until_ready(context, record.project, record.generation, beside, timeout=options.wait_timeout)
+
+
+def _check_data_from(options: StartOptions, facts: EngineFacts) -> None:
+    """Say that data is not taken from one machine to another, before anything is begun."""
+    if options.data_from is not None and facts.remote:
+        raise UsageError(
+            f"the data of {options.data_from} cannot be given to a task on the engine at {facts.host}, which "
+            "is another machine",
+            hint="run the task on this machine's engine, or restore a dump into its sidecar there",
+        )
 
 
 def _copy_data(context: Context, source: Path, prepared: PreparedTask, command: str) -> None:

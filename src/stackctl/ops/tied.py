@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stackctl.core.records import LIVE, EnvironmentRecord
 from stackctl.ops.down import down
-from stackctl.ops.reaching import addresses, secret_values, variables
+from stackctl.ops.reaching import addresses, secret_values, variables, way_words
 from stackctl.ops.up import UpOptions, UpResult, up
 
 if TYPE_CHECKING:
@@ -85,7 +85,10 @@ def _end(context: Context, mine: EnvironmentRecord, command: str) -> Environment
 
 def _variables(context: Context, result: UpResult) -> dict[str, str]:
     record = result.record
-    return variables(record, addresses(record, result.containers, secret_values(context, record)))
+    found = addresses(record, result.containers, secret_values(context, record))
+    if way := way_words(record, found):
+        context.progress.warn(way)
+    return variables(record, found)
 
 
 def outlive(context: Context, project: str, generation: str) -> None:

@@ -15,6 +15,7 @@ from stackctl.ops.placing import Placed, place_environment, write_folder
 from stackctl.ops.preflight import preflight
 from stackctl.ops.recording import begin, finish, with_thresholds
 from stackctl.ops.recovering import recover
+from stackctl.ops.remote_files import check_data_is_here, settled
 from stackctl.ops.rotating import restart_holders, secret_stamps
 from stackctl.ops.taking_down import take_down
 from stackctl.ops.undoing import undo
@@ -100,7 +101,9 @@ def up(
         scene = recover(context, look(context, prepared.project))
         if options.tied:
             _check_owner(context, scene.record)
+        check_data_is_here(context, scene.record, scene.facts)
         prepared = settle_volumes(context, scene, prepared, options.volumes_of, options.plain_name)
+        prepared = settled(scene.facts, prepared)
         planned = plan(context, scene, prepared)
         if scene.record and _nothing_to_do(scene, prepared, planned, options):
             result = _kept(context, scene, scene.record, prepared, planned, options, announced)

@@ -30,6 +30,7 @@ from stackctl.state.folders import make_folder
 if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
     from stackctl.core.records import EnvironmentRecord, Lease
+    from stackctl.core.remote import Item
     from stackctl.core.stack import DataFolder, SecretSpec
     from stackctl.core.tasks import TaskLine
     from stackctl.state.home import Home
@@ -262,6 +263,16 @@ class FileStore:
     def write_secret_text(self, project: str, name: str, text: str) -> Path:
         """Write a text with a secret in it; see `secret_files.write_secret_text`."""
         return secret_files.write_secret_text(self._make(project), name, text)
+
+    def parcel(self, project: str, given: Mapping[str, Path]) -> tuple[Item, ...]:
+        """What of an environment's files belongs on another machine's engine; see `parcel`.
+
+        Args:
+            given: Path there -> the user's own file here.
+        """
+        from stackctl.state import parcel
+
+        return (*parcel.parcel(self.folder(project)), *parcel.given(given))
 
     def secret(self, project: str, name: str) -> str:
         """A stored secret.

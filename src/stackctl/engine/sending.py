@@ -1,0 +1,108 @@
+"""Files and folders on the engine's host where that is another machine, through a container of its own.
+
+Nothing is run for putting them there: the engine unpacks an archive into a container that was made and never
+started. Deleting takes a shell.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from stackctl.core.errors import EngineRefused
+from stackctl.engine.making import Making
+from stackctl.engine.transport import quote
+
+if TYPE_CHECKING:
+    from stackctl.core.remote import Item
+
+PLACE = "/stackctl"
+
+
+class Sending(Making):
+    """The engine as environments on another machine use it."""
+
+    def bring(
+        self,
+        folder: str,
+        items: Sequence[Item],
+        *,
+        image: str,
+        volumes: Sequence[str],
+        labels: Mapping[str, str],
+    ) -> None:
+        """Put files and folders below a folder of the engine's host, which is made where it is missing.
+
+        Args:
+            folder: An absolute path on that host.
+            items: A folder stands before what is in it.
+            image: One that the engine has; nothing of it is run.
+            volumes: What that image declares as volumes.
+            labels: Those of the environment, so that what a crash leaves is known as its own.
+
+        Raises:
+            EngineRefused, ImageMissing, TimedOut: As the engine says.
+        """
+        order = {
+            "Image": image,
+            "Entrypoint": ["-"],
+            "Labels": dict(labels),
+            "HostConfig": {
+                "NetworkMode": "none",
+                "Binds": [f"{folder}:{PLACE}"],
+                # else the engine makes a volume for each, which nobody would remove
+                "Mounts": [{"Type": "tmpfs", "Target": one} for one in volumes],
+            },
+        }
+        container = self.create_container(f"stackctl-bring-{uuid4().hex[:12]}", order)
+        try:
+            wanted = [one for one in items if not (one.kept and self._has(container, one.path))]
+            target = f"/containers/{quote(container)}/archive?path={PLACE}"
+            answer = self._wire().call("PUT", target, archive(wanted), extra=60.0)
+            if answer.status >= 400:
+                raise EngineRefused(f"the engine's host does not take files below {folder}: {answer.message}")
+        finally:
+            self._transport.remove("containers", [container])
+
+    def _has(self, container: str, path: str) -> bool:
+        target = f"/containers/{quote(container)}/archive?path={quote(f'{PLACE}/{path}')}"
+        wire = self._wire()
+        try:
+            return wire.call("HEAD", target).status == 200
+        finally:
+            wire.close()
+
+    def delete_remote(self, folder: str, image: str) -> None:
+        """Delete a folder of the engine's host with all that is in it, see `inside.delete_inside`.
+
+        Args:
+            folder: An absolute path there, at least two folders deep.
+            image: One that the engine has, with a shell.
+
+        Raises:
+            EngineRefused: It failed; the message has its last words.
+        """
+        from stackctl.engine import inside
+
+        path = PurePosixPath(folder)
+        inside.delete_inside(path.parent, image, self.environment, only=path.name)
+
+
+def archive(items: Sequence[Item]) -> bytes:
+    """The items as a tar archive, with their owners and modes."""
+    whole, now = io.BytesIO(), time.time()
+    with tarfile.open(fileobj=whole, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for one in items:
+            entry = tarfile.TarInfo(one.path)
+            entry.mode, entry.uid, entry.gid, entry.mtime = one.mode, one.uid, one.gid, now
+            if one.content is None:
+                entry.type = tarfile.DIRTYPE
+            else:
+                entry.size = len(one.content)
+            tar.addfile(entry, io.BytesIO(one.content or b""))
+    return whole.getvalue()
