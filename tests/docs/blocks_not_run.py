@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 HOST = "changes the machine it runs on; a bare one is needed"
 OWN = "names an image of the reader's own"
+SCENES = "tests/docs/scenes"
+"""Folders of stacks and templates that pages speak of, in the checkout of the page's reader."""
 PAGES = (
     "README.md",
     "docs/guides/quick-start.md",
@@ -18,38 +20,50 @@ PAGES = (
     "docs/guides/compose-files.md",
     "docs/guides/policy.md",
     "docs/guides/tasks.md",
+    "docs/guides/reaching-sidecars.md",
+    "docs/guides/guard.md",
+    "docs/guides/locking.md",
+    "docs/guides/crash-recovery.md",
+    "docs/guides/supervisor.md",
+    "docs/guides/supervisor-service.md",
+    "docs/guides/air-gapped.md",
+    "docs/guides/installing.md",
 )
 """Pages that are run."""
 
 PAGES_NOT_RUN: Mapping[str, str] = {
-    "docs/guides/air-gapped.md": HOST,
-    "docs/guides/crash-recovery.md": "its one block needs a command that was killed; tests/faults kills them",
-    "docs/guides/installing.md": "needs a release that is served; tests/install serves one",
-    "docs/guides/locking.md": "needs a registry; tests/commands/test_lock.py has one",
-    "docs/guides/supervisor.md": "needs a service that forks without end, and a supervisor in the foreground",
-    "docs/guides/guard.md": "not made to run yet",
     "docs/guides/python-api.md": "its programs are run by tests/api/test_guide.py",
-    "docs/guides/reaching-sidecars.md": "not made to run yet",
-    "docs/guides/supervisor-service.md": "needs systemd; tests/vm has it",
 }
 """Pages that are not run, each with the reason."""
 
 NOT_RUN: Mapping[tuple[str, str], str] = {
     ("README.md", "make demo"): HOST,
-    ("README.md", "curl -fsSL"): "needs a release that is served; tests/install serves one",
     ("README.md", "python3 -m venv ~/.stackctl"): "takes minutes; tests/install installs the wheel",
-    ("README.md", "$ stackctl why loop"): "needs a service that forks without end; tests/supervisor has one",
+    (
+        "README.md",
+        "$ stackctl why loop",
+    ): "the guide of the supervisor runs it; both show the same",
     ("docs/guides/quick-start.md", "make demo"): HOST,
     ("docs/guides/compose-files.md", "# stacks/shop.yaml"): OWN,
     ("docs/guides/compose-files.md", "stackctl limits shop"): OWN,
-    ("docs/guides/compose-files.md", "docker compose stop"): "needs what plain Compose left before",
-    ("docs/guides/policy.md", "# stacks/edge.yaml"): "its template is the reader's own",
-    ("docs/guides/policy.md", "$ stackctl lint edge"): "needs a policy in /etc",
+    ("docs/guides/compose-files.md", "docker compose stop"): (
+        "its project may be somebody's on this engine; tests/commands/test_compose_commands.py does it"
+    ),
     ("docs/guides/tasks.md", "stackctl run --sidecar postgres --sidecar repos"): OWN,
     ("docs/guides/tasks.md", "stackctl run --data-from"): OWN,
     ("docs/guides/tasks.md", "# stacks/myenv.yaml"): "written before, with the shipped image",
     ("docs/guides/tasks.md", "id=$("): OWN,
     ("docs/guides/web-app.md", "# stacks/shop.yaml"): OWN,
+    ("docs/guides/batch.md", '{"key"'): "the second needs tests in the checkout; tests/tasks runs such files",
+    ("docs/guides/supervisor-service.md", "stackctl service install"): "needs systemd; tests/vm has it",
+    (
+        "docs/guides/installing.md",
+        "make dist",
+    ): "takes long; tests/install builds by what it calls",
+    (
+        "docs/guides/installing.md",
+        "usage:",
+    ): "point 40 of tests/install compares it with the script's",
 }
 """Page and how a block begins -> why it is not run."""
 
@@ -60,11 +74,31 @@ CODES: Mapping[str, int] = {
 }
 """Commands that rightly end with another code than 0 here; comments and spaces behind them left out."""
 
+UNTIL: Mapping[str, str] = {"stackctl supervise": "stackctl supervise --status"}
+"""Commands that stay in the foreground, and what succeeds when they have done what they are for."""
+
+SAME: Mapping[tuple[str, str], str] = {
+    ("docs/guides/reaching-sidecars.md", '{"host"'): "stackctl url shop db --from isolated --json",
+}
+"""Blocks of JSON, and the command whose output has an object of the same keys and kinds of values."""
+
+AFTER: Mapping[str, str] = {
+    "docs/guides/locking.md": "docker compose --project-directory shop-alone down",
+}
+"""What ends what a page left that stackctl knows nothing of; run in the checkout, whatever happened."""
+
 _WEB = "mkdir -p stacks && printf 'template: hello\\nlimits: {memory: 64m}\\n' > stacks/web.yaml"
 _COMMITTED = "git add -A && git -c user.name=a -c user.email=a@b.c commit -qm stacks"
 _MYENV = "template: webapp\\ntasks: {test: {image: acme/web:1.4, command: [pytest, -q]}}\\n"
 _SERVICE = "image: busybox:1.35\\n    command: [sleep, infinity]\\n"
 _PROJECT = f"services:\\n  web:\\n    {_SERVICE}"
+_KILLED = "STACKCTL_TEST=1 STACKCTL_FAILPOINT=record:stopping#1:after:kill9"
+
+
+def _scene(name: str) -> str:
+    return f'cp -r "$ROOT/{SCENES}/{name}/." .'
+
+
 BEFORE: Mapping[tuple[str, str], str] = {
     ("docs/guides/tasks.md", "stackctl up myenv"): (
         f"mkdir -p stacks && printf '{_MYENV}' > stacks/myenv.yaml"
@@ -83,7 +117,30 @@ BEFORE: Mapping[tuple[str, str], str] = {
     ("docs/guides/several-checkouts.md", "$ git worktree"): f"{_WEB} && {_COMMITTED}",
     ("docs/guides/several-checkouts.md", "$ stackctl move"): "cd .. && mv shop-fix moved && cd moved",
     ("docs/guides/ci.md", "$ stackctl with web"): _WEB,
-    ("README.md", 'eval "$(stackctl env myenv)"'): "stackctl up myenv",
+    ("docs/guides/policy.md", "# stacks/edge.yaml"): _scene("policy"),
+    ("docs/guides/reaching-sidecars.md", "$ stackctl url shop db"): "stackctl up shop",
+    ("docs/guides/guard.md", "$ stackctl exec"): f"{_scene('guard')} && stackctl up myenv",
+    ("docs/guides/locking.md", "stackctl lock shop"): (
+        "mkdir -p stacks && printf 'template: hello\\n' > stacks/shop.yaml"
+    ),
+    ("docs/guides/crash-recovery.md", "$ stackctl up web"): (
+        f"{_WEB} && export STACKCTL_SUPERVISOR=manual && stackctl up web && ! {_KILLED} stackctl down web"
+    ),
+    ("docs/guides/supervisor.md", "$ stackctl supervise --status"): (
+        "stackctl up hello && until stackctl supervise --status | grep 'watches 1'; do sleep 0.2; done"
+    ),
+    ("docs/guides/supervisor.md", "$ stackctl why loop"): (
+        f"{_scene('loop')} && stackctl up loop && "
+        "until stackctl status loop --json | grep '\"killed\"'; do sleep 0.3; done"
+    ),
+    ("docs/guides/air-gapped.md", "sh install.sh"): 'cd "$SMALL"',
+    ("docs/guides/air-gapped.md", "scripts/engine.sh"): 'cd "$ROOT"',
+    ("docs/guides/installing.md", "stackctl self update"): (
+        'PATH="$HOME/.local/bin:$PATH" && sh "$SMALL/install.sh" && '
+        'curl -fsSL "$SERVED/install.sh" | sh -s -- --base-url "$SERVED" --insecure-test'
+    ),
+    ("README.md", "curl -fsSL"): 'export URL="file://$SMALL" STACKCTL_BASE_URL="file://$SMALL"',
+    ("README.md", 'eval "$(stackctl env myenv)"'): "unset URL STACKCTL_BASE_URL && stackctl up myenv",
     ("README.md", "stackctl run --sidecar"): (
         """printf '{"image": "acme/web:1.4", "command": ["pytest"]}\\n' > tasks.jsonl"""
     ),

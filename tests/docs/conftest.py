@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 from commandline import Cli
+from installer import served
 from page_shell import Shell
+from releases import real, shelf, small
 
+__all__ = ["real", "shelf", "small"]
 ACME = "acme/web:1.4"
 """An image that pages speak of: Python, and a pytest that always passes."""
 
@@ -30,6 +33,13 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     cli("supervise", "--stop")
     cli.end_all()
     shutil.rmtree(checkout, ignore_errors=True)
+
+
+@pytest.fixture
+def served_release(real: Path) -> Iterator[str]:
+    """Where this checkout's own release is served."""
+    with served(real) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,16 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from commandline import Cli
+from pages import ROOT
 
 DEADLINE_S = 150
+POLICY = "/etc/stackctl/policy.yaml"
 _PROJECT = re.compile(r"\b[a-z0-9-]+?-[0-9a-f]{6}\b")
 
 
@@ -24,6 +27,7 @@ class Shell:
     folder: Path
 
     last: int = 0
+    given: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -31,6 +35,7 @@ class Shell:
         self.bin.mkdir()
         self.program("stackctl", f'exec "{sys.executable}" -m stackctl "$@"')
         self.program("pytest", "echo 1 passed")
+        self.policy = self.folder / "policy.yaml"
         self.kept = self.folder / "kept"
         self.kept.write_text(f"cd {self.cli.checkout}\n")
 
@@ -47,12 +52,9 @@ class Shell:
             f"mv {self.kept}.new {self.kept}\n"
             "exit $code\n"
         )
-        env = self.cli.environment(
-            PATH=f"{self.bin}:{os.environ['PATH']}", HOME=str(self.folder), STACKCTL_SUPERVISOR="auto"
-        )
         done = subprocess.run(
             ["bash", "-c", script],
-            env=env,
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -61,7 +63,34 @@ class Shell:
             check=False,
         )
         self.last = done.returncode
-        return done.returncode, done.stdout.splitlines()
+        return done.returncode, done.stdout.replace(str(self.policy), POLICY).splitlines()
+
+    def stay(self, command: str, until: str) -> tuple[int, list[str]]:
+        """Run a line in the foreground of its own until another one succeeds, then ask it to end."""
+        child = subprocess.Popen(
+            ["bash", "-c", f". {self.kept}\nexec {command}"],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            deadline = time.monotonic() + DEADLINE_S
+            while self(until)[0] and child.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.1)
+            reached = self.last == 0
+            child.terminate()
+            printed = child.communicate(timeout=DEADLINE_S)[0].splitlines()
+        finally:
+            child.kill()
+        return (child.returncode if reached else -1), printed
+
+    def environment(self) -> dict[str, str]:
+        """What a page's commands find: home and programs of their own, and the policy that it showed."""
+        own = {"PATH": f"{self.bin}:{os.environ['PATH']}", "HOME": str(self.folder), "ROOT": str(ROOT)}
+        policy = {"STACKCTL_POLICY": str(self.policy)} if self.policy.exists() else {}
+        return self.cli.environment(**own, **policy, **self.given, STACKCTL_SUPERVISOR="auto")
 
     def learn(self, shown: Sequence[str], printed: Sequence[str]) -> None:
         """Remember which project of ours a project of the page is."""

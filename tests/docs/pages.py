@@ -8,21 +8,25 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(
-    r"# ((?:~/\.config/stackctl/|stacks/|templates/)\S+|(?:docker-)?compose\.ya?ml|tasks\.\w+)"
+    r"(?:# yaml-language-server: .*\n)?"
+    r"# ((?:~/\.config/stackctl/|/etc/stackctl/|stacks/|templates/)\S+|(?:docker-)?compose\.ya?ml|tasks\.\w+)"
 )
 _PROGRESS = re.compile(r"^  [a-z0-9-]+: (?:starting|running|healthy|created|pulled|recreated)")
 _DIFFERS = (
     (re.compile(r"\b([a-z0-9-]+?)-[0-9a-f]{6}\b"), r"\1-HASH"),
     (re.compile(r"inst-[0-9a-f]{12}|\b[0-9a-f]{12}\b"), "ID"),
     (re.compile(r"://([^:@/\s]*):[^@\s]+@"), r"://\1:***@"),
-    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
+    (re.compile(r"(127\.0\.0\.1|host\.docker\.internal):\d+"), r"\1:PORT"),
+    (re.compile(r"\b\d{8}T\d{6}Z-([a-z-]+)-[0-9a-f]{4}\b"), r"INCIDENT-\1"),
     (re.compile(r"\d+(?:\.\d+)? (?:B|KiB|MiB|GiB)\b"), "SIZE"),
     (re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d"), "DATE"),
     (re.compile(r"\b(?:less than )?(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+\b"), "TIME"),
+    (re.compile(r"(?<=data kept) within TIME"), ""),
     (re.compile(r"\bpid \d+"), "pid N"),
     (re.compile(r"\d+\.\d\d /"), "CPU /"),
     (re.compile(r" \d+ / (\d+ / \d+)"), r" N / \1"),
@@ -52,8 +56,8 @@ class Block:
 
     @property
     def file(self) -> str:
-        """The file that it shows, relative to the checkout or below ~; empty for none."""
-        found = _FILE.match(self.name)
+        """The file that it shows, relative to the checkout, below ~ or in /etc; empty for none."""
+        found = _FILE.match(self.text)
         return found[1] if found else ""
 
 
@@ -79,7 +83,7 @@ def steps(block: Block) -> Iterator[Step]:
     """The commands of a block, with their output where it is a console."""
     lines = block.text.splitlines()
     if block.kind == "sh":
-        for line in lines:
+        for line in block.text.replace("\\\n", "").splitlines():
             if line.strip() and not line.startswith("#"):
                 yield Step(line, None, block)
         return
@@ -106,6 +110,16 @@ def same(shown: Sequence[str], printed: Sequence[str]) -> bool:
     """Whether a page tells the truth; `…` alone stands for any lines, within a line for any text."""
     wanted, actual = normal(shown), normal(printed)
     return _matches(wanted, actual)
+
+
+def alike(shown: Any, printed: Any) -> bool:
+    """Whether an object with the shown one's keys, and values of their kinds, is somewhere in it."""
+    if isinstance(printed, list):
+        return any(alike(shown, one) for one in printed)
+    if not isinstance(printed, dict):
+        return False
+    found = all(isinstance(printed.get(key), type(value)) for key, value in shown.items())
+    return found or any(alike(shown, one) for one in printed.values())
 
 
 def _matches(wanted: list[str], actual: list[str]) -> bool:
