@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from commandline import Cli, Done
 
+from stackctl import __version__
 from stackctl.core.errors import StackctlError
 from stackctl.core.unit_file import UNIT_NAME
 from stackctl.engine.systemd import Systemd, UnitState
@@ -66,16 +67,19 @@ class Machine:
     def unit(self) -> Path:
         return self.config / "systemd" / "user" / UNIT_NAME
 
-    def __call__(self, *arguments: str, before: str = "") -> Done:
+    def __call__(self, *arguments: str, before: str = "", **env: str) -> Done:
+        return self.command("service", *arguments, before=before, **env)
+
+    def command(self, *arguments: str, before: str = "", **env: str) -> Done:
         mounts = (
             f'mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && {before or "true"} && exec "$@"'
         )
         names = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-        argv = ["unshare", *names, "--mount", "sh", "-c", mounts, "sh", *self.cli.argv("service", *arguments)]
+        argv = ["unshare", *names, "--mount", "sh", "-c", mounts, "sh", *self.cli.argv(*arguments)]
         path = f"{self.bin}:{os.environ['PATH']}"
         done = subprocess.run(
             argv,
-            env=self.cli.environment(PATH=path, XDG_CONFIG_HOME=str(self.config)),
+            env=self.cli.environment(**{"PATH": path, "XDG_CONFIG_HOME": str(self.config), **env}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -259,6 +263,74 @@ def test_the_system_s_unit_and_a_folder_that_may_not_be_written(machine: Machine
     assert done.code == 1
     assert "read-only file system" in done.err
     assert "hint: use sudo, or --user" in done.err
+
+
+@dataclass(frozen=True)
+class Older:
+    """The machine's service as an older version installed it, whose program is gone."""
+
+    machine: Machine
+    unit: Path
+    mount: str
+    installed: str
+
+    def hand_over(self, **env: str) -> list[str]:
+        """Let this version take over, as the installer does; what systemd was asked for."""
+        self.machine.command("self", "handover", before=self.mount, **env).ok()
+        return self.machine.calls()
+
+
+@pytest.fixture
+def older(machine: Machine, tmp_path: Path) -> Older:
+    folder = tmp_path / "units"
+    folder.mkdir()
+    place = "/etc/systemd/system"
+    mount = f"mount -t tmpfs tmpfs /etc && mkdir -p {place} && mount --bind '{folder}' {place}"
+    (machine.bin / "UNIT").write_text(f"{place}/{UNIT_NAME}")
+    machine("install", "--system", before=mount).ok()
+    machine.calls()
+    unit = folder / UNIT_NAME
+    text = unit.read_text()
+    unit.write_text(
+        text.replace(f"version {__version__}", "version 0.0.1").replace(sys.executable, "/gone/py")
+    )
+    return Older(machine, unit, mount, text)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_new_version_writes_the_unit_again_and_restarts_it(older: Older, elsewhere: bool) -> None:
+    """The shell that updates may have another state directory and PATH than the one that installed it."""
+    path = f"{older.machine.bin}:{os.environ['PATH']}:/elsewhere/bin"
+    other = {"PATH": path, "STACKCTL_HOME": "/elsewhere", "DOCKER_HOST": "unix:///elsewhere.sock"}
+    assert older.unit.read_text() != older.installed
+    assert older.hand_over(**(other if elsewhere else {})) == [
+        "--system daemon-reload",
+        f"--system restart {UNIT_NAME}",
+    ]
+    assert older.unit.read_text() == older.installed
+    assert older.hand_over() == ["--system daemon-reload"]
+
+
+def test_a_new_version_starts_no_service_that_was_stopped(older: Older) -> None:
+    for name in ("active", "enabled"):
+        (older.machine.bin / name).unlink()
+    assert older.hand_over() == ["--system daemon-reload"]
+    assert older.unit.read_text() == older.installed
+    assert not (older.machine.bin / "enabled").exists()
+
+
+def test_a_new_version_leaves_a_unit_of_somebody_else_alone(older: Older) -> None:
+    older.unit.write_text("[Service]\nExecStart=/bin/true\n")
+    assert older.hand_over() == []
+    assert older.unit.read_text() == "[Service]\nExecStart=/bin/true\n"
+
+
+def test_what_systemd_refuses_a_new_version_is_told(older: Older) -> None:
+    (older.machine.bin / "FAIL").write_text("restart")
+    (older.machine.bin / "SAYS").write_text("Job failed")
+    done = older.machine.command("self", "handover", before=older.mount)
+    assert done.code == 1
+    assert "`systemctl restart` failed" in done.err
 
 
 @dataclass

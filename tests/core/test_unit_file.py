@@ -18,6 +18,7 @@ from stackctl.core.unit_file import (
     UnitSpec,
     chosen_environment,
     quoted,
+    settings_of,
     unit_text,
     written_by_us,
 )
@@ -192,3 +193,11 @@ def test_systemd_would_tell_of_a_mistake(tmp_path: Path, change: tuple[str, str]
     """The test above looks at what it should."""
     text = unit_text(spec(program=("/bin/true",)))
     assert verify(text.replace(*change), "user", tmp_path)[1] != ""
+
+
+@pytest.mark.parametrize("scope", ["user", "system"])
+@pytest.mark.parametrize("word", HOSTILE)
+def test_what_was_given_is_read_back(scope: str, word: str) -> None:
+    environment = {"PATH": f"/bin:{word}", "DOCKER_HOST": word}
+    text = unit_text(spec(scope, home=f"/srv/{word}", environment=environment))
+    assert settings_of(text) == (f"/srv/{word}", environment)

@@ -145,9 +145,7 @@ def _hand_over(session: Session) -> int:
     from stackctl.cli.service import renew
     from stackctl.ops.keeping_watch import take_over
 
-    if not _has_state(session):
-        return 0
-    if renew(session):
+    if renew(session) or not _has_state(session):
         return 0
     pid = take_over(session.store, session.clock, os.environ)
     session.output.result({"replaced": pid})
@@ -204,8 +202,8 @@ def _end_watch(session: Session) -> None:
     from stackctl.cli.supervising import STOP_SECONDS
     from stackctl.ops.keeping_watch import stop
 
+    remove(session)
     if _has_state(session):
-        remove(session)
         stop(session.store, session.clock, STOP_SECONDS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +58,12 @@ def _scope(given: str | None) -> Scope:
 
 
 def _print(session: Session, scope: Scope) -> None:
+    from stackctl.core.unit_file import chosen_environment
     from stackctl.ops.service import unit_path
     from stackctl.state.home import home_path
 
-    text = _text(scope, home_path(session.output.home, os.environ).resolve())
+    home = home_path(session.output.home, os.environ).resolve()
+    text = _text(scope, str(home), chosen_environment(os.environ, scope))
     path = str(unit_path(scope, os.environ))
     session.output.result({"scope": scope, "path": path, "unit": text})
     session.output.line(text.rstrip("\n"))
@@ -68,6 +71,7 @@ def _print(session: Session, scope: Scope) -> None:
 
 def _install(session: Session, scope: Scope, start: bool) -> None:
     from stackctl.cli.supervising import STOP_SECONDS
+    from stackctl.core.unit_file import chosen_environment
     from stackctl.engine.systemd import Systemd
     from stackctl.ops.keeping_watch import stop
     from stackctl.ops.service import install, unit_path
@@ -75,7 +79,7 @@ def _install(session: Session, scope: Scope, start: bool) -> None:
     path = unit_path(scope, os.environ)
     done = install(
         path,
-        lambda: _text(scope, session.store.home),
+        lambda: _text(scope, str(session.store.home), chosen_environment(os.environ, scope)),
         Systemd(scope, os.environ, os.getuid()),
         start=start,
         stop_present=lambda: stop(session.store, session.clock, STOP_SECONDS),
@@ -94,18 +98,29 @@ def _install(session: Session, scope: Scope, start: bool) -> None:
 
 
 def renew(session: Session) -> bool:
-    """Write the unit again, for this version, where one of ours is; whether there was one.
+    """Write the unit again, for this version, where one of ours is; whether it watches this state directory.
+
+    Everything else in it stays as it was installed, whatever shell this is, and a stopped one stays stopped.
 
     Raises:
         StackctlError: As `service install`.
     """
+    from stackctl.core.unit_file import settings_of
+    from stackctl.engine.systemd import Systemd
     from stackctl.ops.service import is_installed, unit_path
+    from stackctl.ops.service import renew as write_again
+    from stackctl.state.home import home_path
 
     scope = _scope(None)
-    if not is_installed(unit_path(scope, os.environ)):
+    path = unit_path(scope, os.environ)
+    if not is_installed(path):
         return False
-    _install(session, scope, start=True)
-    return True
+    home = home_path(session.output.home, os.environ).resolve()
+    watched, _ = settings_of(path.read_text(errors="replace"))
+    runs = write_again(
+        path, lambda text: _text(scope, *settings_of(text)), Systemd(scope, os.environ, os.getuid())
+    )
+    return runs and Path(watched) == home
 
 
 def remove(session: Session) -> None:
@@ -152,17 +167,17 @@ def _status(session: Session, scope: Scope) -> int:
     return 0 if found.holds else 1
 
 
-def _text(scope: Scope, home: Path) -> str:
+def _text(scope: Scope, home: str, environment: Mapping[str, str]) -> str:
     from stackctl import __version__
-    from stackctl.core.unit_file import UnitSpec, chosen_environment, unit_text
+    from stackctl.core.unit_file import UnitSpec, unit_text
 
     return unit_text(
         UnitSpec(
             scope=scope,
             program=(sys.executable, *PROGRAM),
-            home=str(home),
+            home=home,
             version=__version__,
-            environment=chosen_environment(os.environ, scope),
+            environment=environment,
         )
     )
 

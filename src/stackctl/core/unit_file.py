@@ -80,6 +80,17 @@ def written_by_us(text: str) -> bool:
     return text.startswith(_MARK)
 
 
+def settings_of(text: str) -> tuple[str, dict[str, str]]:
+    """The state directory and the environment that a unit of ours names, as they were given to `unit_text`.
+
+    Args:
+        text: A file for which `written_by_us` holds.
+    """
+    words = (_read_back(word) for word in re.findall(r"^Environment=(.*)$", text, re.MULTILINE))
+    found = dict(word.split("=", 1) for word in words if "=" in word)
+    return found.pop("STACKCTL_HOME", ""), found
+
+
 def chosen_environment(environ: Mapping[str, str], scope: Scope) -> dict[str, str]:
     """What of the caller's environment belongs in the unit.
 
@@ -106,6 +117,13 @@ def quoted(word: str) -> str:
     if _BARE.fullmatch(word):
         return escaped
     return '"' + escaped.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _read_back(word: str) -> str:
+    """What `quoted` was given."""
+    if word.startswith('"'):
+        word = re.sub(r"\\(.)", r"\1", word[1:-1])
+    return word.replace("%%", "%")
 
 
 def _unit(spec: UnitSpec) -> Iterator[str]:

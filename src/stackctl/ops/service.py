@@ -142,6 +142,34 @@ def uninstall(path: Path, manager: ServiceManager) -> bool:
     return True
 
 
+def renew(path: Path, make_text: Callable[[str], str], manager: ServiceManager) -> bool:
+    """Write our unit anew and restart it where it runs; one that was stopped or disabled stays so.
+
+    Args:
+        path: The unit file, for which `is_installed` holds.
+        make_text: Makes what is to stand in it from what stands there.
+        manager: Whose unit it is.
+
+    Returns:
+        Whether it runs.
+
+    Raises:
+        StackctlError: As `install`.
+        TimedOut: systemd did not answer.
+    """
+    manager.require()
+    before = _own_text(path) or ""
+    text = make_text(before)
+    if text != before:
+        _write(path, text)
+    manager.reload()
+    _check_read(path, manager.state())
+    runs = manager.state().active in ("active", "activating")
+    if runs and text != before:
+        manager.restart()
+    return runs
+
+
 def is_installed(path: Path) -> bool:
     """Whether our unit file is there; systemd is not asked."""
     try:
