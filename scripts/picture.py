@@ -1,6 +1,7 @@
-"""Draws docs/pictures/hello.svg: what a terminal shows of `stackctl up`, `status` and `down`, run for real.
+"""Draws the terminals in docs/pictures: what one shows of a few commands that are run for real.
 
-Needs an engine and the image busybox:1.35. Its environment and state directory are gone afterwards.
+Needs an engine and the images of `scripts/images.sh --test`. Names of pictures as arguments draw those alone.
+What was started, and its state directory, is gone afterwards.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import io
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,9 +27,8 @@ from rich.console import Console
 from rich.text import Text
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURE = ROOT / "docs" / "pictures" / "hello.svg"
-WIDTH = 114
-COMMANDS = ("up hello", "status hello", "down hello")
+FOLDER = ROOT / "docs" / "pictures"
+DEADLINE = 60.0
 ERASED = "\x1b[2K"
 ERASED_ABOVE = "\x1b[1A\x1b[2K"
 CURSOR = re.compile(r"\x1b\[\?25[lh]|\r")
@@ -32,10 +36,38 @@ FONT_FROM_ELSEWHERE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 """It would be fetched over the network; the reader's own monospaced font does."""
 
 
-def on_terminal(arguments: list[str], environ: Mapping[str, str], folder: Path) -> str:
+@dataclass(frozen=True)
+class Picture:
+    """A terminal.
+
+    Args:
+        name: Of the file.
+        environment: What the commands start.
+        commands: What is typed, in order.
+        scene: A folder with stacks and templates to run them in.
+        ended: Wait for the watchdog to end the environment, before the last command.
+        width: Columns of the terminal.
+    """
+
+    name: str
+    environment: str
+    commands: tuple[str, ...]
+    scene: str = ""
+    ended: bool = False
+    width: int = 114
+
+
+PICTURES = (
+    Picture("hello", "hello", ("up hello", "status hello", "down hello")),
+    Picture("myenv", "myenv", ("up myenv", "status myenv"), width=140),
+    Picture("why", "loop", ("up loop", "why loop"), scene="tests/docs/scenes/loop", ended=True),
+)
+
+
+def on_terminal(arguments: list[str], environ: Mapping[str, str], folder: Path, width: int = 80) -> str:
     """Run stackctl on a terminal of its own, and return what it wrote there."""
     ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, WIDTH, 0, 0))
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     command = [sys.executable, "-m", "stackctl", *arguments]
     with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=environ, cwd=folder) as process:
         os.close(its)
@@ -67,38 +99,69 @@ def left_on_screen(written: str) -> list[str]:
     return lines
 
 
-def draw(screens: Mapping[str, str]) -> str:
+def draw(name: str, width: int, screens: Mapping[str, str]) -> str:
     """The picture of commands and what each wrote."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True)
     for place, (command, written) in enumerate(screens.items()):
         lines = left_on_screen(written)
         shown = "\n".join(["\n" * bool(place) + f"$ stackctl {command}", *lines]).rstrip()
         console.print(Text.from_ansi(shown), soft_wrap=True)
-    picture = console.export_svg(title="stackctl", unique_id="hello")
+    picture = console.export_svg(title="stackctl", unique_id=name)
     return "\n".join(line.rstrip() for line in FONT_FROM_ELSEWHERE.sub("", picture).splitlines()) + "\n"
 
 
-def main() -> None:
-    """Run the commands in a state directory of their own, and write the picture."""
+@contextmanager
+def place(picture: Picture) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder and an environment to run its commands in; what they started is ended."""
     with TemporaryDirectory(prefix="stackctl-picture-") as name:
-        folder = Path(name)
+        folder = Path(name) / "shop"
+        shutil.copytree(ROOT / picture.scene, folder) if picture.scene else folder.mkdir()
         paths = [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
         environ = {
             **{key: value for key, value in os.environ.items() if key != "NO_COLOR"},
             "PYTHONPATH": os.pathsep.join(paths),
-            "STACKCTL_HOME": str(folder / "home"),
+            "STACKCTL_HOME": f"{name}/home",
             "TERM": "xterm-256color",
         }
         try:
-            screens = {command: on_terminal(command.split(), environ, folder) for command in COMMANDS}
+            yield folder, environ
         finally:
-            on_terminal(["purge", "hello", "--yes"], environ, folder)
-    picture = draw(screens)
-    if name in picture or str(ROOT) in picture:
+            on_terminal(["purge", picture.environment, "--yes"], environ, folder)
+            on_terminal(["supervise", "--stop"], environ, folder)
+
+
+def wait_until_ended(environment: str, environ: Mapping[str, str], folder: Path) -> None:
+    """Wait until the watchdog has ended an environment."""
+    argv = [sys.executable, "-m", "stackctl", "status", environment, "--json"]
+    until = time.monotonic() + DEADLINE
+    while b'"killed"' not in subprocess.run(argv, env=environ, cwd=folder, capture_output=True).stdout:
+        if time.monotonic() > until:
+            sys.exit(f"error: `{environment}` was not ended within {DEADLINE:g} s")
+        time.sleep(0.2)
+
+
+def make(picture: Picture) -> str:
+    """Run its commands, and return the picture."""
+    screens = {}
+    with place(picture) as (folder, environ):
+        for command in picture.commands:
+            if picture.ended and command == picture.commands[-1]:
+                wait_until_ended(picture.environment, environ, folder)
+            screens[command] = on_terminal(command.split(), environ, folder, picture.width)
+    drawn = draw(picture.name, picture.width, screens)
+    if str(folder.parent) in drawn or str(ROOT) in drawn:
         sys.exit("error: the picture shows a path of this machine")
-    PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    PICTURE.write_text(picture)
-    print(f"wrote {PICTURE.relative_to(ROOT)}")
+    return drawn
+
+
+def main() -> None:
+    """Draw the pictures that are named, or all."""
+    wanted = sys.argv[1:] or [one.name for one in PICTURES]
+    for picture in PICTURES:
+        if picture.name in wanted:
+            path = FOLDER / f"{picture.name}.svg"
+            path.write_text(make(picture))
+            print(f"wrote {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
