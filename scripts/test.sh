@@ -145,7 +145,7 @@ slow() {
     pytest 'slow' .venv-dev/bin/python -m 'slow and not vm'
   fi
   if [ -z "${STACKCTL_TEST_ROOTS:-}" ]; then
-    say 'STACKCTL_TEST_ROOTS is not set: the installation on bare roots of Debian was NOT run'
+    say 'STACKCTL_TEST_ROOTS is not set: the eight bare roots of Debian by mmdebstrap were NOT run'
   fi
 }
 

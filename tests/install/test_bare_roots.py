@@ -1,7 +1,7 @@
-"""The one line on a bare Debian made by mmdebstrap: install, `doctor`, `up hello` on the engine of this host.
+"""The one line on a bare Debian: install, `doctor`, `up hello` on the engine of this host.
 
-Needs root, the Debian mirror of this machine and minutes: STACKCTL_TEST_ROOTS=FOLDER runs it, and keeps the
-roots in that folder.
+One root comes from an image, in seconds: CI has it. STACKCTL_TEST_ROOTS=FOLDER makes eight others
+with mmdebstrap and keeps them in that folder; it needs root, the Debian mirror of this machine and minutes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.engine,
     pytest.mark.timeout(1200),
-    pytest.mark.skipif(not FOLDER, reason="STACKCTL_TEST_ROOTS=FOLDER makes bare roots of Debian: NOT RUN"),
 ]
+IMAGE = "python:3.11"
 PACKAGES = "python3,curl,ca-certificates"
 ENTER = """\
 set -eu
@@ -69,20 +70,71 @@ def bare(suite: str, packages: str) -> Path:
             subprocess.run(["sh", "-c", write], check=True)
             argv = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", suite]
             subprocess.run([*argv, str(root), str(sources)], check=True, timeout=900)
-            (root / "home/me").mkdir(parents=True)
-            shutil.chown(root / "home/me", 1000, 1000)
-            with (root / "etc/passwd").open("a") as file:
-                file.write("me:x:1000:1000::/home/me:/bin/sh\n")
+            settle_in(root)
     return root
 
 
+def settle_in(root: Path) -> None:
+    """Give the root an ordinary user."""
+    (root / "home/me").mkdir(parents=True)
+    shutil.chown(root / "home/me", 1000, 1000)
+    with (root / "etc/passwd").open("a") as file:
+        file.write("me:x:1000:1000::/home/me:/bin/sh\n")
+
+
+@pytest.fixture
+def stripped(tmp_path: Path) -> Iterator[Path]:
+    """The root of the image of scripts/images.sh, Debian 12 with its Python, without pip and python3-venv."""
+    root = tmp_path / "root"
+    root.mkdir(mode=0o755)
+    words = [
+        "docker",
+        "image",
+        "inspect",
+        "-f",
+        '{{index .Config.Labels "stackctl.image.built-from"}}',
+        IMAGE,
+    ]
+    built = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    if os.geteuid() != 0 or not built.startswith("Debian bookworm"):
+        pytest.skip(f"needs root, and a {IMAGE} made by scripts/images.sh: the bare root was NOT RUN")
+    made = subprocess.run(["docker", "create", IMAGE], capture_output=True, text=True, check=True)
+    container = made.stdout.strip()
+    try:
+        export = f'docker export {container} | tar -x -C "{root}"'
+        subprocess.run(["bash", "-o", "pipefail", "-c", export], check=True)
+    finally:
+        subprocess.run(["docker", "rm", container], capture_output=True, check=True)
+    packages = ["python3-venv", "python3.11-venv", "python3-pip", "python3-pip-whl"]
+    purge = ["chroot", str(root), "dpkg", "--purge", "--force-depends", *packages]
+    subprocess.run(purge, check=True, capture_output=True)
+    for module, there in (("venv", True), ("ensurepip", False), ("pip", False)):
+        asked = ["chroot", str(root), "python3", "-c", f"import {module}"]
+        assert (subprocess.run(asked, capture_output=True).returncode == 0) == there, module
+    settle_in(root)
+    yield root
+    shutil.rmtree(root)
+
+
+def test_one_line_on_a_debian_12_without_venv_as_a_user(
+    stripped: Path, real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one_line(stripped, real, tmp_path, "user", capsys)
+
+
+@pytest.mark.skipif(not FOLDER, reason="STACKCTL_TEST_ROOTS=FOLDER makes bare roots of Debian: NOT RUN")
 @pytest.mark.parametrize("who", ["root", "user"])
 @pytest.mark.parametrize("packages", [PACKAGES, f"{PACKAGES},python3-venv"])
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_one_line_to_a_running_hello(
     suite: str, packages: str, who: str, real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root, state = bare(suite, packages), tmp_path / "state"
+    one_line(bare(suite, packages), real, tmp_path, who, capsys)
+
+
+def one_line(root: Path, real: Path, tmp_path: Path, who: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Install in that root as root or user, to a running `hello`, and take it all away again."""
+    state = tmp_path / "state"
     state.mkdir(mode=0o700)
     for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         folder.chmod(0o755)
@@ -96,4 +148,4 @@ def test_one_line_to_a_running_hello(
     assert "hello is up" in done.stdout
     assert ("this is root" in done.stderr) == (who == "root")
     with capsys.disabled():
-        print("\n", suite, packages, who, next(one for one in done.stdout.splitlines() if "TIMES" in one))
+        print("\n", root.name, who, next(one for one in done.stdout.splitlines() if "TIMES" in one))
