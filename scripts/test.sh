@@ -111,15 +111,18 @@ other_pythons() {
 # program NAME PACKAGE: a program that tests run. The package systemd without its init changes nothing that runs
 program() {
   command -v "$1" >/dev/null && return 0
+  wanted=$1
+  shift
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    timed "$1" apt-get install -y -qq --no-install-recommends "$2" </dev/null || :
+    timed "$wanted" apt-get install -y -qq --no-install-recommends "$@" </dev/null || :
   else
-    say "there is no $1 here, and only root can install it: its tests will fail"
+    say "there is no $wanted here, and only root can install it: its tests will fail"
   fi
 }
 
 # systemd-analyze reads the supervisor's unit, bmake the fragment for make, zsh and fish complete, the
-# installer has to do in every shell what it does in one
+# installer has to do in every shell what it does in one, Podman is one more engine (with what it makes networks
+# and init processes of)
 programs() {
   program systemd-analyze systemd
   program bmake bmake
@@ -129,6 +132,7 @@ programs() {
   program mksh mksh
   program ksh93 ksh93u+m
   program yash yash
+  program podman podman netavark aardvark-dns catatonit
 }
 
 # pytest calls it a failure when it finds nothing to run

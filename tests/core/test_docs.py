@@ -23,6 +23,7 @@ from stackctl.core.templatefile import parse_template
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(?:\w+::)?(\w+)`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What a shell reads as the end of a command, or as a substitution around one
@@ -66,6 +67,14 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = page.parent / link if link else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_stand_as_evidence_are_there(page: Path) -> None:
+    for file, name in NAMED_TEST.findall(page.read_text()):
+        path = ROOT / file
+        assert path.is_file(), file
+        assert re.search(rf"^(?:async )?def {name}\(|^    def {name}\(", path.read_text(), re.MULTILINE), name
 
 
 def anchors(page: Path) -> set[str]:

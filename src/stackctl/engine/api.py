@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GRACE = 10.0  # what docker gives a container to end when neither it nor the caller says otherwise
 SLOW = 30.0  # beyond the usual patience, for acts: a process that the kernel holds costs docker 12 s
+_IMPROPER = "container state improper"  # how Podman ends what it says of a container that is in another state
 
 
 class SocketTransport:
@@ -160,7 +161,9 @@ class SocketTransport:
             answer = wire.call(method, target, body, extra=SLOW + extra)
         finally:
             wire.close()
-        if answer.status >= 400 and answer.status not in (404, *already):
+        # Podman answers 500 where Docker answers 409
+        status = 409 if answer.message.endswith(_IMPROPER) else answer.status
+        if status >= 400 and status not in (404, *already):
             raise _refusal(answer, f"`{target.partition('?')[0]}`")
 
 

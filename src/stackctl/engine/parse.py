@@ -17,6 +17,7 @@ from stackctl.core.facts import (
     PublishedPort,
     Volume,
 )
+from stackctl.core.names import short_hash
 
 STDOUT, STDERR = 1, 2
 UNLIMITED = -1
@@ -58,7 +59,7 @@ def parse_engine(raw: Mapping[str, Any], *, host: str, local: bool, compose_vers
     """
     options = " ".join(map(str, _list(raw, "SecurityOptions")))
     return EngineFacts(
-        id=_text(raw, "ID"),
+        id=_engine_id(raw),
         host=host,
         local=local,
         version=_text(raw, "ServerVersion"),
@@ -66,7 +67,7 @@ def parse_engine(raw: Mapping[str, Any], *, host: str, local: bool, compose_vers
         operating_system=_text(raw, "OperatingSystem"),
         cgroup_version=_text(raw, "CgroupVersion") or "1",
         cgroup_driver=_text(raw, "CgroupDriver") or "cgroupfs",
-        rootless="name=rootless" in options,
+        rootless="name=rootless" in options or bool(raw.get("Rootless")),
         cpus=_number(raw, "NCPU") or 1,
         memory=_number(raw, "MemTotal"),
         system_time=parse_time(raw.get("SystemTime")),
@@ -77,6 +78,13 @@ def parse_engine(raw: Mapping[str, Any], *, host: str, local: bool, compose_vers
         data_root=_text(raw, "DockerRootDir"),
         warnings=tuple(map(str, _list(raw, "Warnings"))),
     )
+
+
+def _engine_id(raw: Mapping[str, Any]) -> str:
+    """What tells one engine from another; Podman makes up an id for each answer, so it gets one of ours."""
+    if "BuildahVersion" not in raw:
+        return _text(raw, "ID")
+    return f"podman-{short_hash(chr(0).join((_text(raw, 'Name'), _text(raw, 'DockerRootDir'))), 12)}"
 
 
 def parse_container(raw: Mapping[str, Any]) -> Container:
