@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from waiting import until
+from waiting import command_line, kill, processes, until
 
 IMAGES = ("busybox:1.35", "redis:7.0")
 # Podman's defaults are higher than what a machine may allow its root.
@@ -71,6 +71,8 @@ class PodmanService:
         self.run("network", "prune", "--force")
         self._child.terminate()
         self._child.wait(20)
+        # those that watch an `exec` go on for five minutes after it
+        kill(pid for pid in processes() if str(self.root) in command_line(pid))
         self._log.close()
         storage = self.root / "storage" / "overlay"
         subprocess.run(["umount", str(storage)], capture_output=True, check=False)
