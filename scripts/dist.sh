@@ -46,16 +46,24 @@ main() {
   if [ -e "$folder" ] && [ ! -f "$folder/SHA256SUMS" ] && [ -n "$(ls -A "$folder")" ]; then
     fail "$folder is there and was not made by this script" "move it away, then run this again"
   fi
-  rm -rf "$folder"
-  mkdir -p "$folder"
-  "$python" -m build --wheel --no-isolation --outdir "$folder" . >"$folder/log" 2>&1 || {
-    tail -n 15 "$folder/log" >&2
+  # What was there stays until the new one is whole
+  mkdir -p "$(dirname -- "$folder")"
+  new=$(mktemp -d "${folder%/}.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  chmod 755 "$new"
+  say 'building the wheel'
+  "$python" -m build --wheel --no-isolation --outdir "$new" . >"$new/log" 2>&1 || {
+    tail -n 15 "$new/log" >&2
     fail 'the wheel could not be built' 'the reason stands above'
   }
-  rm -f "$folder/log"
-  "$python" "$root/scripts/dist.py" "$folder"/stackctl_compose-*.whl --epoch "$SOURCE_DATE_EPOCH" \
+  rm -f "$new/log"
+  say 'fetching the packages that it needs, for each Python'
+  "$python" "$root/scripts/dist.py" "$new"/stackctl_compose-*.whl --epoch "$SOURCE_DATE_EPOCH" \
     --base-url "${BASE_URL:-}" --signing-key "${SIGNING_KEY:-}"
+  rm -rf "$folder"
+  mv "$new" "$folder"
   (cd "$folder" && wc -c -- *)
+  say "$folder is whole; next: make serve rehearses the installation from it"
 }
 
 main "$@"

@@ -76,6 +76,18 @@ class TestHelp:
         assert answer.returncode == 2
         assert "usage:" in answer.stderr
 
+    @pytest.mark.parametrize("python", ["/bin/false", "/nonexistent"])
+    def test_a_release_that_cannot_be_built_leaves_the_one_before(self, tmp_path: Path, python: str) -> None:
+        dist = tmp_path / "dist"
+        dist.mkdir()
+        (dist / "SHA256SUMS").write_text("as it was\n")
+        for _ in range(2):
+            answer = run(ROOT / "scripts" / "dist.sh", str(dist), DIST_PYTHON=python)
+            assert answer.returncode == 1
+            assert "error: the wheel could not be built" in answer.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["dist"]
+        assert (dist / "SHA256SUMS").read_text() == "as it was\n"
+
     def test_an_unknown_benchmark_is_refused(self) -> None:
         answer = run(ROOT / "scripts" / "bench.sh", "nonsense")
         assert answer.returncode == 1

@@ -151,6 +151,8 @@ def test_an_update_that_cannot_be_trusted_changes_nothing(own: Own, newer: Path,
         "the installer ended with 5" in own("self", "update", "--base-url", f"file://{broken}", code=1).stderr
     )
     assert "cannot fetch" in own("self", "update", "--base-url", f"file://{tmp_path}/no", code=1).stderr
+    absent = own("self", "update", "--base-url", f"file://{newer}", "--version", "7.7", code=1).stderr
+    assert f"hint: is there a 7.7? `file://{newer}/install.sh` is the newest" in absent
     assert "is not https" in own("self", "update", "--base-url", "http://example.test", code=2).stderr
     assert tree(own.machine.prefix) == before
     assert own.data("self", "update", "--base-url", f"file://{newer}", "--dry-run")["to"] == "99.1.0"

@@ -90,7 +90,7 @@ def _update(
     facts = installation.facts(installation.version_at("current"))
     version = (wanted or "").removeprefix("v")
     folder = release_folder(base_url or facts["base_url"], facts["version"], version)
-    script = fetch_script(folder)
+    script = fetch_script(folder, version)
     newest = version_of(script)
     data = {"from": facts["version"], "to": newest, "url": folder, "changed": newest != facts["version"]}
     session.output.result(data)

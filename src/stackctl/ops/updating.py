@@ -43,13 +43,23 @@ def release_folder(base_url: str, installed: str, wanted: str) -> str:
     return f"{base}/{wanted}" if wanted else base
 
 
-def fetch_script(folder: str) -> bytes:
+def fetch_script(folder: str, wanted: str = "") -> bytes:
     """The script of a release, as SHA256SUMS beside it says that it is.
+
+    Args:
+        folder: Where it is.
+        wanted: The version that was asked for by name, after which the folder is called; empty for none.
 
     Raises:
         StackctlError: It cannot be fetched, or is another one.
     """
-    sums = fetch(f"{folder}/SHA256SUMS", most=_MOST).decode(errors="replace")
+    try:
+        sums = fetch(f"{folder}/SHA256SUMS", most=_MOST).decode(errors="replace")
+    except StackctlError as error:
+        if wanted:
+            newest = f"{folder.removesuffix(f'/{wanted}')}/install.sh"
+            error.hint = f"is there a {wanted}? `{newest}` is the newest, others have folders beside it"
+        raise
     script = fetch(f"{folder}/install.sh", most=_MOST)
     if f"{hashlib.sha256(script).hexdigest()}  install.sh" not in sums.splitlines():
         raise StackctlError(
