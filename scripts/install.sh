@@ -384,7 +384,8 @@ zipfile.ZipFile(folder + "/" + wheel).extractall(code)' \
   plan() {
     say "stackctl $VERSION for $(id -un):"
     from=$(redacted "${source:-$base_url}") what=$BUNDLE
-    uses_bundle || what=$WHEEL from="$from, the packages it needs from the index of pip or uv"
+    index='the packages it needs from the index that pip or uv is set up with'
+    uses_bundle || what=$WHEEL from="$from, $index"
     say "  take $what from $from"
     say '  check the SHA-256 of all that is taken'
     say "  make $prefix/versions/$VERSION with $method and $python"

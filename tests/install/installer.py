@@ -9,6 +9,7 @@ import http.server
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -379,9 +380,13 @@ class _Answer(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Served]:
-    """A server of that folder, for the time of a test."""
+def served(folder: Path, certificate: Path | None = None) -> Iterator[Served]:
+    """A server of that folder, for the time of a test; by TLS with the certificate and key of a file."""
     with Served(folder) as server:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

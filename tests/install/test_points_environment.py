@@ -58,10 +58,26 @@ class TestPoint30:
         assert len(asked) == 2
         assert asked[1][1].startswith("bytes=")
 
-    def test_point_30_a_curl_that_cannot_write_is_left_out(self, machine: Machine, small: Path) -> None:
-        """Snap's curl is known by its place; a link to such a place is not there in a test."""
-        text = (small / "install.sh").read_text()
-        assert '[ -n "${found##/snap/*}" ] || client=python' in text
+    @pytest.mark.parametrize("other", ["wget", "python"])
+    def test_point_30_a_curl_that_cannot_write_is_left_out(
+        self, machine: Machine, small: Path, other: str
+    ) -> None:
+        """Snap's curl is known by its place, for which a folder of the test stands."""
+        machine.stand_in("curl", "exit 23")
+        (machine.root / "snap").mkdir()
+        (machine.tools / "curl").rename(machine.root / "snap" / "curl")
+        if other == "wget":
+            machine.give("wget")
+        script = (small / "install.sh").read_bytes()
+        assert script.count(b"/snap/") == 1
+        script = script.replace(b"/snap/", f"{machine.root}/snap/".encode())
+        with served(small) as server:
+            path = f"{machine.root}/snap:{machine.tools}"
+            options = ("-v", "--base-url", server.url, "--insecure-test")
+            done = machine.pipe(script, *options, env={"PATH": path})
+        assert done.returncode == 0, done.stderr
+        assert f"with {other}\n" in done.stderr
+        assert machine.calls == []
 
 
 @pytest.mark.slow

@@ -283,6 +283,7 @@ class TestPoint21:
             told(machine, small, "bash", "--modify-path")
         text = (machine.home / ".bashrc").read_text()
         assert text.startswith("alias ll='ls -l'\n")
+        assert subprocess.run(["/bin/bash", "-n", str(machine.home / ".bashrc")]).returncode == 0
         assert text.count(BLOCK) == 1
         assert (machine.home / ".bashrc.before-stackctl").read_text() == "alias ll='ls -l'"
 
@@ -319,6 +320,19 @@ class TestPoint21:
         assert machine.install(small, "--uninstall").returncode == 0
         assert tree(machine.home) == before
 
+    def test_point_21_a_file_that_may_not_be_written_is_left_and_its_line_told(
+        self, machine: Machine, small: Path
+    ) -> None:
+        machine.environ |= {"SHELL": "/bin/zsh", "ZDOTDIR": str(machine.home / "z")}
+        (machine.home / "z").mkdir()
+        done = machine.install_with_mount(small, "ro", machine.home / "z", "--modify-path")
+        assert done.returncode == 0, done.stderr
+        assert f"{machine.home}/z/.zshrc" in done.stderr
+        assert "export PATH=" in done.stderr
+        assert machine.version() == "1.0.0"
+        assert machine.install(small, "--uninstall").returncode == 0
+        assert list(tree(machine.home)) == ["z"]
+
     def test_point_21_github_is_told(self, machine: Machine, small: Path) -> None:
         (machine.root / "github").write_text("")
         told(machine, small, "bash", "-y", GITHUB_PATH=str(machine.root / "github"))
@@ -335,6 +349,7 @@ def test_point_22_completions_are_files_of_their_own(machine: Machine, small: Pa
     assert (data / "bash-completion/completions/stackctl").read_text() == "# completion for bash\n"
     assert (data / "fish/vendor_completions.d/stackctl.fish").read_text() == "# completion for fish\n"
     assert mine.read_text() == "mine\n"
+    assert not list(machine.home.glob(".*rc")), "completions need no start-up file"
     assert machine.install(small, "--uninstall").returncode == 0
     assert mine.read_text() == "mine\n"
     assert machine.install(small, "--no-completions").returncode == 0

@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -114,6 +115,53 @@ def test_point_09_curl_may_use_https_only(machine: Machine, small: Path) -> None
     assert len(machine.calls) == 1
     for words in ("--proto =https ", "--proto-redir =https ", "--tlsv1.2 ", "-fsSL "):
         assert words in machine.calls[0]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for this machine's loopback that nobody trusts by himself, with its key."""
+    path = tmp_path_factory.mktemp("tls") / "pair.pem"
+    words = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext"
+    argv = [*words.split(), "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", f"{path}.crt"]
+    subprocess.run(argv, check=True, capture_output=True)
+    with path.open("a") as file:
+        file.write(Path(f"{path}.crt").read_text())
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("client", ["curl", "python"])
+def test_point_09_from_https_nothing_leads_back_to_http(
+    machine: Machine, small: Path, certificate: Path, client: str
+) -> None:
+    """By a real server with TLS: it is trusted when it is named so, and may redirect to its like alone."""
+    machine.fetch_with(client)
+    trust = {"CURL_CA_BUNDLE": f"{certificate}.crt", "SSL_CERT_FILE": f"{certificate}.crt"}
+    script = (small / "install.sh").read_bytes()
+    with served(small) as plain, served(small, certificate) as server:
+        base = ["--base-url", server.url.replace("http:", "https:")]
+        target = [plain.url]
+
+        def redirect(answer: object) -> bool:
+            path = answer.path  # type: ignore[attr-defined]
+            if path.startswith("/there"):
+                answer.path = path.removeprefix("/there")  # type: ignore[attr-defined]
+                return False
+            answer.send_response(302)  # type: ignore[attr-defined]
+            answer.send_header("Location", f"{target[0]}/there{path}")  # type: ignore[attr-defined]
+            answer.end_headers()  # type: ignore[attr-defined]
+            return True
+
+        server.misbehave = redirect
+        machine.stand_in("sleep")
+        assert machine.pipe(script, *base, env=trust).returncode == 4
+        assert plain.asked == []
+        target[0] = base[1]
+        assert machine.pipe(script, *base).returncode == 4  # without a word nobody trusts it
+        assert tree(machine.home) == {}
+        done = machine.pipe(script, *base, env=trust)
+        assert done.returncode == 0, done.stderr
+        assert server.asked[-1][0].startswith("/there")
 
 
 def test_point_10_a_web_page_is_never_installed(machine: Machine, small: Path) -> None:
