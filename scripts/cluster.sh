@@ -10,7 +10,7 @@ nodes='n1 n2 n3'
 base=/var/lib/stackctl-cluster
 bridge=stackctl-swarm
 subnet=10.219.77
-images='busybox:1.35 postgres:15 nginx:1.22'
+images='busybox:1.35 postgres:15 redis:7.0 nginx:1.22'
 answer_deadline=60
 
 usage() {
@@ -99,7 +99,6 @@ make_space() {
   ip -n "$space" address replace "$subnet.1$number/24" dev eth0
   ip -n "$space" link set lo up
   ip -n "$space" link set eth0 up
-  ip -n "$space" route replace default via "$subnet.1"
 }
 
 # --- daemons ------------------------------------------------------------------

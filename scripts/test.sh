@@ -24,6 +24,7 @@ usage: scripts/test.sh core | all | pythons | slow | vm | --help
 Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also make sure of
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
 leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (3).
+slow makes a Swarm of three nodes for tests/swarm (scripts/cluster.sh, root), and says where it cannot.
 STACKCTL_TEST_VM=none leaves the guest machine out of slow, STACKCTL_TEST_FAULTS=none the crash matrix, the
 other slow tests of tests/faults and the soak; both say so. STACKCTL_TEST_POINTS=states kills the
 commands of the crash matrix once in each state, by turns alone and with their group, and not in both ways.
@@ -143,13 +144,27 @@ slow() {
     say 'there are no slow tests'
   elif [ "${STACKCTL_TEST_FAULTS:-}" = none ]; then
     pytest 'slow, without faults and soak' .venv-dev/bin/python -m 'slow and not vm' \
-      --ignore tests/faults --ignore tests/soak
+      --ignore tests/faults --ignore tests/soak --ignore tests/swarm
     say 'STACKCTL_TEST_FAULTS=none: the slow tests of tests/faults and tests/soak were NOT run; make test-slow runs them'
   else
-    pytest 'slow' .venv-dev/bin/python -m 'slow and not vm'
+    pytest 'slow' .venv-dev/bin/python -m 'slow and not vm' --ignore tests/swarm
   fi
   if [ -z "${STACKCTL_TEST_ROOTS:-}" ]; then
     say 'STACKCTL_TEST_ROOTS is not set: the eight bare roots of Debian by mmdebstrap were NOT run'
+  fi
+}
+
+# The Swarm is made once, and taken down whatever comes of its tests
+swarm() {
+  if ! wants_engine; then
+    timed 'not run: the tests on a Swarm' .venv-dev/bin/python -m pytest -q -m slow --collect-only tests/swarm || :
+  elif ! scripts/cluster.sh check; then
+    say 'this machine allows no cluster (see above): the tests on a Swarm were NOT run'
+    timings="$timings    -  $(printf '%-46s' 'on a Swarm of three nodes') NOT run: no cluster can be made here
+"
+  elif timed 'the cluster' scripts/cluster.sh up; then
+    timed 'on a Swarm of three nodes' .venv-dev/bin/python -m pytest -m slow --durations 10 tests/swarm </dev/null || :
+    timed 'the cluster is removed' scripts/cluster.sh down || :
   fi
 }
 
@@ -174,7 +189,7 @@ main() {
     core) set_up && core .venv-dev/bin/python ;;
     all) set_up && programs && core .venv-dev/bin/python && engine ;;
     pythons) set_up && other_pythons ;;
-    slow) set_up && programs && slow && vm ;;
+    slow) set_up && programs && slow && swarm && vm ;;
     vm) set_up && vm ;;
     -h | --help)
       usage

@@ -33,6 +33,7 @@ PAGES = (
 
 PAGES_NOT_RUN: Mapping[str, str] = {
     "docs/guides/python-api.md": "its programs are run by tests/api/test_guide.py",
+    "docs/guides/swarm.md": "needs a Swarm; tests/swarm has one",
 }
 """Pages that are not run, each with the reason."""
 

@@ -18,8 +18,16 @@ import pytest
 
 import stackctl.ops
 from stackctl.core.errors import StackctlError, StateError, UsageError
-from stackctl.ops.failpoints import DEEDS, Points, SteppedEngine, SteppedStore, wrap_engine, wrap_store
-from stackctl.ops.protocols import Engine, Store
+from stackctl.ops.failpoints import (
+    DEEDS,
+    Points,
+    SteppedEngine,
+    SteppedStore,
+    SteppedSwarm,
+    wrap_engine,
+    wrap_store,
+)
+from stackctl.ops.protocols import Engine, Store, Swarm
 
 OPS = Path(stackctl.ops.__file__).parent
 
@@ -84,6 +92,9 @@ STORE_QUESTIONS = {
     "trash_left",
     "unreadable",
 }
+SWARM_QUESTIONS = {
+    *("cluster", "nodes", "services", "things", "service_called", "log_tail", "logs", "engine_of"),
+}
 CHANGING = ("write", "ensure", "make", "remove", "purge", "move", "set_aside", "beat", "sweep")
 """How a call of the state's own modules begins that changes something."""
 
@@ -140,7 +151,11 @@ def plain(protocol: type) -> SimpleNamespace:
 
 @pytest.mark.parametrize(
     ("protocol", "stepped", "questions"),
-    [(Engine, SteppedEngine, ENGINE_QUESTIONS), (Store, SteppedStore, STORE_QUESTIONS)],
+    [
+        (Engine, SteppedEngine, ENGINE_QUESTIONS),
+        (Store, SteppedStore, STORE_QUESTIONS),
+        (Swarm, SteppedSwarm, SWARM_QUESTIONS),
+    ],
 )
 def test_every_member_is_a_question_or_a_step(protocol: type, stepped: type, questions: set[str]) -> None:
     inner: Any = plain(protocol)

@@ -75,6 +75,12 @@ def found_addresses(session: Session, record: EnvironmentRecord) -> tuple[Addres
     Raises:
         ServiceFailed: Nothing of it is running.
     """
+    if record.on_swarm:
+        from stackctl.ops.swarm_looking import look_at_swarm
+        from stackctl.ops.swarm_status import swarm_addresses
+
+        scene = look_at_swarm(session.context, record.project, record)
+        return swarm_addresses(record, scene, secret_values(session.context, record))
     containers = containers_of(session, record)
     if not containers:
         raise ServiceFailed(f"nothing of `{named(record)}` is running", hint=not_running(record))

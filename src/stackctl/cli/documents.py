@@ -80,6 +80,11 @@ def diff_command(session: Session, name: str | None, instance: str, given: Seque
     from stackctl.ops.volumes import with_kept_volumes
 
     prepared = prepared_choice(session, Chosen(name, instance=instance), given)
+    record = session.store.read(prepared.project)
+    if record.on_swarm if record is not None else prepared.stack.engine == "swarm":
+        from stackctl.cli.swarm import diff_swarm
+
+        return diff_swarm(session, prepared)
     scene = look(session.context, prepared.project)
     prepared = settled(scene.facts, with_kept_volumes(prepared, scene.record))
     planned = plan(session.context, scene, prepared)

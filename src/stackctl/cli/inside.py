@@ -43,6 +43,10 @@ def logs_command(
     record, services = session.aimed(name, services, instance)
     for service in services:
         known_service(record, service)
+    if record.on_swarm:
+        from stackctl.cli.swarm import logs_swarm
+
+        return logs_swarm(session, record, services, (follow, tail, since))
     containers = containers_of(session, record)
     if record.task is not None and set(services) <= {TASK_SERVICE}:
         return _task_logs(session, record, containers, (follow, tail, since))
@@ -115,6 +119,11 @@ def exec_command(
     """
     record, left = session.aimed(name, words, instance)
     service, words = _aimed(record, left)
+    if record.on_swarm:
+        from stackctl.cli.swarm import exec_swarm
+
+        terminal = not no_terminal and sys.stdin.isatty() and sys.stdout.isatty()
+        return exec_swarm(session, record, service, words, (user, workdir, settings(given, "-e")), terminal)
     container = _container(session, record, service)
     code = session.engine.execute(
         container.id,
@@ -168,8 +177,13 @@ def _sweep_after(session: Session, record: EnvironmentRecord, container: Contain
 def shell_command(session: Session, name: str | None, service: str | None, instance: str, user: str) -> int:
     """Open a shell in a service (the first that is no sidecar, unless named)."""
     record, left = session.aimed(name, [service] if service else [], instance)
-    container = _container(session, record, left[0] if left else _first_service(record))
+    chosen = left[0] if left else _first_service(record)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if record.on_swarm:
+        from stackctl.cli.swarm import exec_swarm
+
+        return exec_swarm(session, record, chosen, SHELL, (user, "", {}), terminal)
+    container = _container(session, record, chosen)
     return session.engine.execute(container.id, SHELL, terminal=terminal, user=user, workdir="", variables={})
 
 

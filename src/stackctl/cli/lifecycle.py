@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stackctl.cli.session import Session
     from stackctl.core.records import EnvironmentRecord
     from stackctl.ops.preparing import Prepared
-    from stackctl.ops.up import UpResult
+    from stackctl.ops.up import UpOptions, UpResult
 
 WAIT_SECONDS = 120.0
 
@@ -51,6 +51,12 @@ WAIT_SECONDS = 120.0
 @click.option("--pull", is_flag=True, help="Ask for newer images even where the engine has one.")
 @click.option("--use-volumes-of", "volumes_of", metavar="PROJECT", help="Use its volumes.")
 @click.option("--frozen", is_flag=True, help="Refuse where the lock is missing or stale.")
+@click.option(
+    "--engine",
+    "engine",
+    type=click.Choice(["local", "swarm"]),
+    help="Where: one engine, or the Swarm that it manages; as the stack file says unless given.",
+)
 @click.option("--allow-unenforced", is_flag=True, help="Go on where the kernel cannot enforce a limit.")
 def up_command(
     session: Session,
@@ -67,6 +73,7 @@ def up_command(
     pull: bool,
     volumes_of: str | None,
     frozen: bool,
+    engine: str | None,
     allow_unenforced: bool,
 ) -> None:
     """Bring an environment up, or make it what its stack file now says.
@@ -89,7 +96,8 @@ def up_command(
         meanwhile=lambda project: warm_for(session, project),
     )
     name = prepared.stack.name
-    from stackctl.ops.up import UpOptions, up
+    from stackctl.cli.swarm import chosen_engine
+    from stackctl.ops.up import UpOptions
     from stackctl.ops.volumes import PROJECT_NAME, checked_project
 
     options = UpOptions(
@@ -102,11 +110,22 @@ def up_command(
         allow_unenforced=allow_unenforced,
         plain_name=os.environ.get(PROJECT_NAME, ""),
         volumes_of=checked_project(volumes_of),
+        engine=chosen_engine(session, prepared, engine),
     )
     heed_lock(session, prepared, frozen)
-    tell_moved(session, prepared)
-    from stackctl.cli.watchman import ensure
+    _bring_up(session, prepared, options)
 
+
+def _bring_up(session: Session, prepared: Prepared, options: UpOptions) -> None:
+    if options.engine == "swarm":
+        from stackctl.cli.swarm import up_swarm
+
+        up_swarm(session, prepared, options)
+        return
+    from stackctl.cli.watchman import ensure
+    from stackctl.ops.up import up
+
+    tell_moved(session, prepared)
     result = up(session.context, prepared, options, announced=lambda _: ensure(session))
     if result.unchanged:
         ensure(session)
@@ -240,12 +259,17 @@ def _projects(session: Session) -> set[str]:
 
 
 def _down_each(session: Session, records: Sequence[EnvironmentRecord]) -> int:
+    from stackctl.cli.swarm import down_swarm
     from stackctl.core.errors import StackctlError
     from stackctl.ops.down import down
 
-    done, failures = [], []
+    done: list[dict[str, object]] = []
+    failures = []
     for record in records:
         try:
+            if record.on_swarm:
+                done.append(down_swarm(session, record))
+                continue
             result = down(session.context, record.project, command=session.command("down", record.stack))
         except StackctlError as error:
             if len(records) == 1:
@@ -253,16 +277,14 @@ def _down_each(session: Session, records: Sequence[EnvironmentRecord]) -> int:
             session.output.warn(f"`{record.project}`: {error}")
             failures.append(error.exit_code)
             continue
-        done.append(result)
+        told = {"project": record.project, "containers": result.containers, "networks": result.networks}
+        done.append(told)
         removed = f"{plural(result.containers, 'container')} and {plural(result.networks, 'network')} removed"
         was = removed if result.containers or result.networks else "nothing was running"
         session.output.line(f"{named(record)} is down: {was}, its data is kept")
     if not records:
         session.output.note("no environment is up")
-    session.output.result(
-        [{"project": r.record.project, "containers": r.containers, "networks": r.networks} for r in done],
-        ok=not failures,
-    )
+    session.output.result(done, ok=not failures)
     return failures[0] if failures else 0
 
 
@@ -293,10 +315,12 @@ def restart_command(
 def extend_command(session: Session, name: str | None, time: str | None, instance: str) -> None:
     """Give an environment TIME from now (the lifetime that it began with unless given)."""
     from stackctl.ops.restart import extend
+    from stackctl.ops.swarm_status import extend_on_swarm
 
     record, left = session.aimed(name, [time] if time else [], instance, _is_time)
     seconds = duration(left[0] if left else None, "TIME", record.lifetime)
-    record = extend(
+    act = extend_on_swarm if record.on_swarm else extend
+    record = act(
         session.context, session.machine, record, seconds, command=session.command("extend", record.title)
     )
     session.output.result({"project": record.project, "left_seconds": seconds, "until": record.deadline.wall})

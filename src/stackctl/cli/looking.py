@@ -63,25 +63,30 @@ def status_command(session: Session, name: str | None, instance: str, watch: boo
 def _views(session: Session, name: str | None, instance: str) -> tuple[list[EnvironmentView], int]:
     """What is to be shown, and of how many environments nothing can be; each of these is a warning."""
     from stackctl.core.errors import EngineRefused, StateError
-    from stackctl.ops.status import status
 
     if name:
-        return [status(session.context, session.environment(name, instance).project)], 0
+        return [_view(session, session.environment(name, instance))], 0
 
-    def view(project: str) -> EnvironmentView | None:
+    def view(record: EnvironmentRecord) -> EnvironmentView | None:
         try:
-            return status(session.context, project)
+            return _view(session, record)
         except (EngineRefused, StateError) as error:
-            session.output.warn(f"`{project}` cannot be shown: {error.message}; {error.hint}")
+            session.output.warn(f"`{record.project}` cannot be shown: {error.message}; {error.hint}")
             return None
 
     found = [
-        view(record.project)
-        for record in session.store.records()
-        if record.phase in LIVE and record.task is None
+        view(record) for record in session.store.records() if record.phase in LIVE and record.task is None
     ]
     views = [one for one in found if one is not None]
     return views, len(found) - len(views)
+
+
+def _view(session: Session, record: EnvironmentRecord) -> EnvironmentView:
+    from stackctl.ops.status import status
+    from stackctl.ops.swarm_status import status_on_swarm
+
+    look = status_on_swarm if record.on_swarm else status
+    return look(session.context, record.project)
 
 
 def _tell_strays(session: Session, *, everything: bool) -> None:
@@ -135,6 +140,9 @@ def _show(session: Session, view: EnvironmentView, found: Standing) -> None:
     output.line(f"{named(record)}  {record.project}  {record.phase}, {_life(view)}")
     if record.ending and record.phase not in LIVE:
         output.line(ended_words(record))
+    if record.on_swarm:
+        _show_swarm(session, view)
+        return
     if any(service.containers for service in view.services):
         output.table(HEADINGS, [_row(view, index) for index in range(len(view.services))])
         if way := tunnel_words(view):
@@ -146,6 +154,18 @@ def _show(session: Session, view: EnvironmentView, found: Standing) -> None:
     output.line(f"supervisor: {found.words}{nobody}")
     for sentence in (*record.warnings, *(f"`{name}` is not this environment's" for name in view.strangers)):
         output.warn(sentence)
+
+
+def _show_swarm(session: Session, view: EnvironmentView) -> None:
+    """The services by node; what they use and who ends them is not a manager's to know."""
+    from stackctl.cli.swarm import NOBODY, show_by_node
+
+    if view.record.phase in LIVE:
+        show_by_node(session, view)
+        session.output.line(f"limits: {view.record.verified or 'not proven yet'}")
+        session.output.line(NOBODY)
+    for sentence in view.record.warnings:
+        session.output.warn(sentence)
 
 
 def _peaks(view: EnvironmentView) -> str:

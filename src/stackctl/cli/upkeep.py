@@ -27,6 +27,7 @@ def purge_command(session: Session, name: str, instance: str, yes: bool) -> None
     Named volumes of the engine stay, and are told with the command that removes them.
     """
     from stackctl.ops.purge import purge
+    from stackctl.ops.swarm_down import purge_on_swarm
     from stackctl.ops.volumes import remaining_volumes
 
     record = session.environment(name, instance)
@@ -34,8 +35,9 @@ def purge_command(session: Session, name: str, instance: str, yes: bool) -> None
     folder = session.store.folder(record.project)
     if not yes:
         _ask(record, show_size(size), str(folder))
-    purge(session.context, record.project, command=session.command("purge", name))
-    left = remaining_volumes(session.context, record)
+    act = purge_on_swarm if record.on_swarm else purge
+    act(session.context, record.project, command=session.command("purge", name))
+    left = () if record.on_swarm else remaining_volumes(session.context, record)
     session.output.result({"project": record.project, "deleted_bytes": size, "volumes": list(left)})
     session.output.line(f"{named(record)} is gone: {show_size(size)} deleted from {folder}")
     if left:

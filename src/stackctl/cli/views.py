@@ -27,6 +27,10 @@ def environment_data(view: EnvironmentView) -> dict[str, Any]:
         },
         "strangers": list(view.strangers),
         "tunnel": way_there(view.record, _all_addresses(view)),
+        "tasks": [
+            {"service": t.service, "node": t.node, "state": t.words, "why": t.error, "container": t.container}
+            for t in view.tasks
+        ],
     }
 
 
@@ -56,6 +60,7 @@ def record_data(record: EnvironmentRecord, left: float) -> dict[str, Any]:
         "generation": record.generation,
         "engine": record.engine,
         "engine_host": record.engine_host,
+        "orchestrator": record.orchestrator or None,
         "created": record.created,
         "lifetime_seconds": record.lifetime,
         "left_seconds": round(left, 1),

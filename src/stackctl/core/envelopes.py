@@ -49,6 +49,7 @@ _RECORD = {
     "generation": TEXT,
     "engine": TEXT,
     "engine_host": TEXT,
+    "orchestrator": maybe(TEXT),
     "created": NUMBER,
     "lifetime_seconds": NUMBER,
     "left_seconds": NUMBER,

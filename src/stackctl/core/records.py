@@ -25,6 +25,7 @@ Phase = Literal[
 """`pending`, `succeeded` and `cancelled` are a task's alone, `stopped` an environment's."""
 PHASES: tuple[str, ...] = get_args(Phase)
 LIVE: frozenset[str] = frozenset({"pending", "starting", "running", "stopping"})
+SWARM = "swarm"
 TASK_SERVICE = "task"
 """The service of a task's own container; the others of its record are sidecars."""
 
@@ -185,6 +186,8 @@ class EnvironmentRecord:
         halted: Services that a violation ended while the rest lives on; they are never restarted.
         budget: Marks on the sum over all services (`pids`, `memory` in bytes); empty for none.
         task: What only a task has; None for an environment.
+        orchestrator: `swarm` where `engine` is a Swarm's id and not an engine's; empty for one engine.
+        held: On Swarm: data folder -> id of the node that holds it, and an image with a shell that it has.
     """
 
     project: str
@@ -225,12 +228,19 @@ class EnvironmentRecord:
     halted: tuple[str, ...] = ()
     budget: Mapping[str, int] = field(default_factory=dict)
     task: TaskPart | None = None
+    orchestrator: str = ""
+    held: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     schema: int = SCHEMA
 
     @property
     def title(self) -> str:
         """What a person calls it: the stack's name, or a task's id."""
         return self.task.id if self.task else self.stack
+
+    @property
+    def on_swarm(self) -> bool:
+        """Whether it is a Swarm's, so that no single engine can be asked for all of it."""
+        return self.orchestrator == SWARM
 
 
 class UnreadableRecord(ValueError):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from stackctl.core.allow import ALLOW
 from stackctl.core.configuration import KEYS as CONFIGURATION_KEYS
 from stackctl.core.configuration import POLICY_KEYS
+from stackctl.core.deploys import MOST_REPLICAS
 from stackctl.core.envelopes import envelope_schema
 from stackctl.core.schema_values import (
     COMMAND,
@@ -39,7 +40,16 @@ from stackctl.core.schema_values import (
     told,
 )
 from stackctl.core.settings import BUDGET, REACHES, SIDECAR_KEYS, WATCHDOG_KEYS
-from stackctl.core.stackfile import ENGINES, GUARD_KEYS, KEYS, SERVICE_KEYS, SWEPT, TASK_KEYS
+from stackctl.core.stackfile import (
+    ENGINES,
+    GUARD_KEYS,
+    KEYS,
+    PLACEMENT,
+    PUBLISH,
+    SERVICE_KEYS,
+    SWEPT,
+    TASK_KEYS,
+)
 from stackctl.core.templatefile import FACT_KEYS, VARIABLE_KEYS
 from stackctl.core.templatefile import KEYS as TEMPLATE_KEYS
 from stackctl.core.variables import TYPES
@@ -166,7 +176,19 @@ def _watchdog(*, whole: bool) -> Schema:
 
 
 def _service() -> Schema:
-    own = {"limits": LIMITS, "watchdog": _watchdog(whole=False), "guard": _guard()}
+    own = {
+        "limits": LIMITS,
+        "watchdog": _watchdog(whole=False),
+        "guard": _guard(),
+        "replicas": {
+            "description": "On Swarm: how many there are of it",
+            "type": "integer",
+            "minimum": 0,
+            "maximum": MOST_REPLICAS,
+        },
+        "placement": listed(named(PLACEMENT), "On Swarm: which nodes it may run on"),
+        "publish": one_of(PUBLISH, "On Swarm: its open ports are on every node, or on those that run it"),
+    }
     return mapping(SERVICE_KEYS, own)
 
 

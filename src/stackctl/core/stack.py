@@ -131,11 +131,20 @@ class Guard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:
-    """What a stack file says of one service."""
+    """What a stack file says of one service.
+
+    Args:
+        replicas: On Swarm, how many there are of it; None for what its document says.
+        placement: On Swarm, which nodes it may run on, as constraints.
+        publish: On Swarm, where its open ports are: on every node, or on those that run it.
+    """
 
     limits: Layer = field(default_factory=dict)
     watchdog: Mapping[str, Setting] = field(default_factory=dict)
     guard: Guard | None = None
+    replicas: int | None = None
+    placement: tuple[str, ...] = ()
+    publish: Literal["ingress", "host"] = "ingress"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

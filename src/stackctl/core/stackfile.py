@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from stackctl.core.allow import ALLOW
+from stackctl.core.deploys import MOST_REPLICAS
 from stackctl.core.documents import load
 from stackctl.core.fields import Fields, Report, choice, kind, words
 from stackctl.core.names import check_name, check_service, check_variable
@@ -46,10 +48,11 @@ KEYS = (
     "use_volumes_of",
     "engine",
 )
-SERVICE_KEYS = ("limits", "watchdog", "guard")
+SERVICE_KEYS = ("limits", "watchdog", "guard", "replicas", "placement", "publish")
 GUARD_KEYS = ("patterns", "after", "older_than")
 SWEPT = ("exec", "never")
 ENGINES = ("local", "swarm")
+PUBLISH = ("ingress", "host")
 
 
 def parse_stack(text: str, *, name: str, source: str) -> Stack:
@@ -122,7 +125,12 @@ def _services(stack: Fields, limits: Layer, watchdog: Mapping[str, Setting]) -> 
     for name, raw in sheet.entries().items():
         one = Fields(sheet.report, raw, sheet.at(name), SERVICE_KEYS)
         settings = ServiceSettings(
-            limits=read_limits(one), watchdog=read_watchdog(one), guard=read_guard(one)
+            limits=read_limits(one),
+            watchdog=read_watchdog(one),
+            guard=read_guard(one),
+            replicas=one.read("replicas", replicas, None),
+            placement=one.read("placement", placement, ()),
+            publish=cast('Literal["ingress", "host"]', one.one_of("publish", PUBLISH, "ingress")),
         )
         _check_marks(one, settings, limits, watchdog)
         found[name] = settings
@@ -137,6 +145,33 @@ def _check_marks(sheet: Fields, own: ServiceSettings, limits: Layer, watchdog: M
         name = field.removeprefix("urgent_")
         path = mark_path(sheet.path, field) if field in own.watchdog else f"{sheet.path}.limits.{name}"
         sheet.report.wrong(path, sentence)
+
+
+def replicas(raw: Any) -> int:
+    """How many there are of a service.
+
+    Raises:
+        ValueError: It is no whole number within reason.
+    """
+    if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw <= MOST_REPLICAS:
+        raise ValueError(f"must be a whole number up to {MOST_REPLICAS}")
+    return raw
+
+
+PLACEMENT = r"node\.(?:id|hostname|role|labels\.[A-Za-z0-9_.-]+) *(?:==|!=) *[A-Za-z0-9_.:-]+"
+
+
+def placement(raw: Any) -> tuple[str, ...]:
+    """On which nodes a service may run: constraints, each as Swarm writes it.
+
+    Raises:
+        ValueError: One of them is none.
+    """
+    found = words(raw)
+    for word in found:
+        if not re.fullmatch(PLACEMENT, word):
+            raise ValueError(f"`{word}` is no constraint; write `node.hostname == NAME`, or node.labels.KEY")
+    return found
 
 
 def read_guard(service: Fields) -> Guard | None:

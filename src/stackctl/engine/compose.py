@@ -109,7 +109,7 @@ def _client(
 ) -> dict[str, Any]:
     by_context = bool(endpoint.context and not endpoint.socket)
     return {
-        "client_call": _chain(deployment.folder, environ, timeout),
+        "client_call": chain(deployment.folder, environ, timeout),
         "client_type": "docker",
         "config": environ.get("DOCKER_CONFIG") or None,
         "host": None if by_context else endpoint.host,
@@ -121,15 +121,23 @@ def _client(
     }
 
 
-def _chain(folder: Path, environ: Mapping[str, str], timeout: float) -> list[str]:
-    """The docker command with its leash, its bound, and a lock that is held until compose has ended."""
+def chain(folder: Path, environ: Mapping[str, str], timeout: float, *, mute: bool = False) -> list[str]:
+    """The docker command with its leash, its bound, and a lock that is held until compose has ended.
+
+    Args:
+        folder: Where the lock lies.
+        environ: The caller's environment.
+        timeout: Seconds for all of it.
+        mute: What it writes to stdout is dropped, where python-on-whales would let it through to ours.
+    """
     docker = find_program("docker", environ)
     if not docker:
         raise process.docker_missing()
     kept = process.scrubbed_environment(os.environ)
     scrub = [word for name in sorted(set(os.environ) - set(kept)) for word in ("-u", name)]
     # we run in the background of a terminal, where a question would stop compose until its bound
-    command = ["sh", "-c", 'exec "$@" </dev/null', "sh", *(["env", *scrub] if scrub else []), docker]
+    quiet = " >/dev/null" if mute else ""
+    command = ["sh", "-c", f'exec "$@" </dev/null{quiet}', "sh", *(["env", *scrub] if scrub else []), docker]
     flock = find_program("flock", environ)
     if flock and Path(flock).resolve().name == "flock":
         command = [flock, "--no-fork", str(folder / MUTATION_LOCK), *command]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
     from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
     from stackctl.engine.compose import Driver
+    from stackctl.engine.swarm import Swarm
 
 PULL = 1800.0
 
@@ -95,6 +96,16 @@ class DockerEngine(Sending):
 
     def _read(self, found: Iterable[Mapping[str, Any]]) -> tuple[Container, ...]:
         return tuple(as_the_kernel_says(self._transport, parse.parse_container(one)) for one in found)
+
+    def swarm(self) -> Swarm:
+        """The Swarm that it belongs to; nothing is asked yet."""
+        from stackctl.engine import compose
+        from stackctl.engine.swarm import Swarm
+
+        def chain(folder: Path, timeout: float) -> list[str]:
+            return compose.chain(folder, self._environ, timeout, mute=True)
+
+        return Swarm(self.endpoint, self.environment, chain)
 
     def networks(self, labels: Mapping[str, str] | None = None) -> tuple[Network, ...]:
         """Networks that carry all the labels, with their members."""

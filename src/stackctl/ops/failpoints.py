@@ -22,7 +22,7 @@ from stackctl.state.failures import state_error
 
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
-    from stackctl.ops.protocols import Engine, Store
+    from stackctl.ops.protocols import Engine, Store, Swarm
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -166,6 +166,7 @@ class SteppedEngine:
         self.create_container = around("create-container", engine.create_container)
         self.start_container = around("start-container", engine.start_container)
         self.join_network = around("join-network", engine.join_network)
+        self.swarm = lambda: SteppedSwarm(engine.swarm(), points)
 
         self._pass_questions(engine)
 
@@ -201,6 +202,28 @@ class SteppedEngine:
         self.close = engine.close
 
 
+class SteppedSwarm:
+    """A `Swarm` of which each change is a step; one line for each method says which it is."""
+
+    def __init__(self, swarm: Swarm, points: Points) -> None:
+        around = points.around
+        self.deploy = around("stack-deploy", swarm.deploy)
+        self.scale_to_nothing = around(_if_any("scale-to-nothing"), swarm.scale_to_nothing)
+        self.remove = around(lambda kind, ids: f"remove-{kind}s" if ids else "", swarm.remove)
+        self.label_node = around("label-node", swarm.label_node)
+        self.roll_back = around("roll-back", swarm.roll_back)
+        self.start_once = around("start-once", swarm.start_once)
+
+        self.cluster = swarm.cluster
+        self.nodes = swarm.nodes
+        self.services = swarm.services
+        self.things = swarm.things
+        self.service_called = swarm.service_called
+        self.log_tail = swarm.log_tail
+        self.logs = swarm.logs
+        self.engine_of = swarm.engine_of
+
+
 class SteppedStore:
     """A `Store` of which each change is a step; one line for each method says which it is."""
 
@@ -210,6 +233,7 @@ class SteppedStore:
         self.write = around(_phase, store.write)
         self.remove_record = around("remove-record", store.remove_record)
         self.write_document = around("document", store.write_document)
+        self.write_swarm_document = around("swarm-document", store.write_swarm_document)
         self.write_files = around("files", store.write_files)
         self.ensure_secrets = around("secrets", store.ensure_secrets)
         self.write_secret_text = around("secret-text", store.write_secret_text)

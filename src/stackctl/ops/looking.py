@@ -43,6 +43,7 @@ def look(context: Context, project: str) -> Scene:
         EngineRefused: The environment is up on another engine than the one that answers.
     """
     record = context.store.read(project)
+    _check_orchestrator(record)
     facts = context.engine.facts()
     _check_engine(record, facts)
     containers = context.engine.containers({f"{PREFIX}project": project})
@@ -71,6 +72,16 @@ def verified(record: EnvironmentRecord | None, stamp: Stamp | None) -> bool:
         and stamp.home == record.home
         and stamp.user == record.user
     )
+
+
+def _check_orchestrator(record: EnvironmentRecord | None) -> None:
+    """What asks one engine would take a Swarm's environment for gone."""
+    if record is not None and record.on_swarm:
+        raise EngineRefused(
+            f"`{record.project}` is a Swarm's, and this is not there for Swarm yet",
+            hint="up, down, status, logs, exec, shell, url, env, extend, diff and purge are; "
+            "`--instance NAME` makes another environment of the same stack on this engine",
+        )
 
 
 def _check_engine(record: EnvironmentRecord | None, facts: EngineFacts) -> None:

@@ -173,18 +173,30 @@ def connection_files(prepared: Prepared, secrets: Mapping[str, str]) -> dict[str
     """
     from stackctl.core.dotenv import dotenv
 
+    by_service, files = connection_values(prepared, secrets)
+    return {**files, **{f"{service}.env": dotenv(values) for service, values in by_service.items()}}
+
+
+def connection_values(
+    prepared: Prepared, secrets: Mapping[str, str]
+) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """The sidecars' URLs: service -> variable -> URL, and those that go by file, by the file's name.
+
+    Args:
+        secrets: Name of a secret -> its value.
+    """
     plans = {plan.name: plan for plan in prepared.rendered.sidecars}
+    by_service: dict[str, dict[str, str]] = {}
     files = {}
     for service, names in sorted(prepared.rendered.connections.items()):
-        values = {}
+        values = by_service.setdefault(service, {})
         for plan in (plans[name] for name in names if plans[name].env):
             url = _inside(plan, secrets)
             if plan.env.endswith("_FILE"):
                 files[f"{plan.name}-url"] = url
             else:
                 values[plan.env] = url
-        files[f"{service}.env"] = dotenv(values)
-    return files
+    return by_service, files
 
 
 def _inside(plan: SidecarPlan, secrets: Mapping[str, str]) -> str:

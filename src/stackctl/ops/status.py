@@ -51,6 +51,24 @@ class ServiceView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskView:
+    """One task on a Swarm.
+
+    Args:
+        node: Host name of its node, empty while it has none.
+        words: How it stands; with the node's state where that is not ready.
+        error: Why it does not run, empty when nothing is known.
+        container: Full id, empty while there is none.
+    """
+
+    service: str
+    node: str
+    words: str
+    error: str = ""
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentView:
     """An environment as `status` shows it.
 
@@ -58,6 +76,7 @@ class EnvironmentView:
         left: Seconds of its lifetime that are left; negative when it is over.
         healthy: True when it runs and every service stands as it should.
         peaks: Service -> the most that the supervisor saw it use: pids, memory in bytes.
+        tasks: On a Swarm: what is to run, and where.
     """
 
     record: EnvironmentRecord
@@ -66,6 +85,7 @@ class EnvironmentView:
     healthy: bool
     strangers: tuple[str, ...] = ()
     peaks: Mapping[str, Any] = field(default_factory=dict)
+    tasks: tuple[TaskView, ...] = ()
 
 
 def status(context: Context, project: str) -> EnvironmentView:

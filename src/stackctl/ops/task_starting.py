@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from stackctl.core.documents import dump
-from stackctl.core.errors import StackctlError, StateError, UnknownName, UsageError
+from stackctl.core.errors import EngineRefused, StackctlError, StateError, UnknownName, UsageError
 from stackctl.core.placement import PlacementWorld
 from stackctl.core.records import TASK_SERVICE, EnvironmentRecord, TaskPart
 from stackctl.core.tasks import NO_NETWORK, STACK
@@ -241,6 +241,8 @@ def _networks(context: Context, prepared: PreparedTask, options: StartOptions) -
     """
     if options.inside:
         record = context.store.read(options.inside)
+        if record is not None and record.on_swarm:
+            raise EngineRefused(f"`{options.inside}` is a Swarm's, and no task can run in it yet")
         if record is None or record.phase != "running" or not record.networks:
             raise UnknownName(
                 f"`{options.inside}` is not up, so no task can run in it",

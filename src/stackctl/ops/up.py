@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from stackctl.core.changes import ServiceChange, as_done, changes
 from stackctl.core.convergence import standings, unsettled
 from stackctl.core.documents import load
-from stackctl.core.errors import Busy, ServiceFailed, StackctlError
+from stackctl.core.errors import Busy, EngineRefused, ServiceFailed, StackctlError
+from stackctl.core.records import SWARM
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.placing import Placed, place_environment, write_folder
 from stackctl.ops.preflight import preflight
@@ -46,6 +47,7 @@ class UpOptions:
         plain_name: What the caller's environment has plain Compose call the project (`COMPOSE_PROJECT_NAME`).
         volumes_of: The project of Compose's whose volumes it is to use; empty for those that it used last.
         lock_wait: Seconds to wait for another command that works on it.
+        engine: local or swarm; empty for what the stack file says.
     """
 
     command: str = "stackctl up"
@@ -59,6 +61,7 @@ class UpOptions:
     plain_name: str = ""
     volumes_of: str = ""
     lock_wait: float = 10.0
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +98,14 @@ def up(
 
     Raises:
         Busy: Another command is working on it, or it is to be tied and belongs to another command.
+        EngineRefused: It is a stack for Swarm.
         StackctlError: What this call made is undone again; the message says why.
     """
+    if (options.engine or prepared.stack.engine) == SWARM:
+        raise EngineRefused(
+            f"{prepared.stack.source} says `engine: swarm`, and this starts stacks on one engine",
+            hint=f"`stackctl up {prepared.stack.name}` brings it up on Swarm, with `--engine local` here",
+        )
     with context.store.lock(prepared.project, command=options.command, wait=options.lock_wait):
         scene = recover(context, look(context, prepared.project))
         if options.tied:

@@ -101,6 +101,7 @@ class Watches:
             record.engine_host: record.project
             for record in records
             if record.phase in LIVE
+            and not record.on_swarm
             and record.engine_host
             and (usual is None or (record.engine != usual.id and record.engine_host != usual.host))
         }

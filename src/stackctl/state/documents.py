@@ -23,6 +23,7 @@ from stackctl.state.folders import make_folder
 from stackctl.state.record_files import project_of
 
 DOCUMENT = "compose.yaml"
+SWARM_DOCUMENT = "swarm.yaml"
 PLACEMENT = "placement.env"
 FILES = "files"
 FILE_MODE = 0o444
@@ -50,6 +51,17 @@ def write_document(folder: Path, compose_text: str, placement_text: str) -> Depl
     write_changed(files.placement, encode_text(placement_text, PLACEMENT))
     write_changed(files.document, encode_text(compose_text, DOCUMENT))
     return files
+
+
+def write_swarm_document(folder: Path, text: str) -> Path:
+    """Write what a Swarm is told; its path.
+
+    Raises:
+        StateError: The file system refused; the file is either the old one or the new one.
+    """
+    path = folder / SWARM_DOCUMENT
+    write_changed(path, encode_text(text, SWARM_DOCUMENT))
+    return path
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:

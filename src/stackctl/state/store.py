@@ -247,6 +247,10 @@ class FileStore:
         """Write `compose.yaml` and `placement.env`; see `documents.write_document`."""
         return documents.write_document(self._make(project), compose_text, placement_text)
 
+    def write_swarm_document(self, project: str, text: str) -> Path:
+        """Write `swarm.yaml`; see `documents.write_swarm_document`."""
+        return documents.write_swarm_document(self._make(project), text)
+
     def write_files(self, project: str, files: Mapping[str, str]) -> tuple[str, ...]:
         """Make the `files/` tree what was rendered; the changed paths. See `documents.write_files`."""
         return documents.write_files(self._make(project), files)
