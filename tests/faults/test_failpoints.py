@@ -84,6 +84,7 @@ STORE_QUESTIONS = {
     "owned_subnets",
     "parcel",
     "peaks",
+    "projects",
     "read",
     "recall",
     "records",
