@@ -61,7 +61,7 @@ USAGE
     prefix=${STACKCTL_INSTALL_DIR:-} bin_dir=${STACKCTL_BIN_DIR:-} wanted=${STACKCTL_VERSION:-}
     base_url=${STACKCTL_BASE_URL:-} source='' method=auto python='' action=install
     dry_run='' force='' insecure='' signature='' yes=${CI:+yes} verbosity=0 completions=yes
-    path_edit=ask quiet='' temporary='' child='' absent='' log=/dev/null
+    path_edit=ask quiet='' temporary='' child='' absent='' unknown='' log=/dev/null
   }
 
   parse() {
@@ -237,12 +237,12 @@ USAGE
     log=$temporary/log
   }
 
-  # A curl from snap may not write where we need it
+  # A curl from snap may not write here; busybox looks at no certificate and fetches only what has a hash
   choose_client() {
     client=curl found=$(command -v curl) || found=''
     [ -n "${found##/snap/*}" ] || client=python
     [ "$client" = curl ] || ! have wget || client=wget
-    [ "$client" != wget ] || ! wget --help 2>&1 | grep -q BusyBox || client=busybox
+    [ "$client" != wget ] || ! wget --help 2>&1 | grep -q BusyBox || client=${unknown:-busybox}
   }
 
   # transfer URL FILE: in the background, since a shell heeds signals only between commands and in wait
@@ -414,7 +414,7 @@ zipfile.ZipFile(folder + "/" + wheel).extractall(code)' \
     base_url=${base_url%/"$VERSION"}/$wanted
     say "version $wanted is another release: $(redacted "$base_url")/install.sh installs it"
     absent="is there a $wanted? ${base_url%/*}/install.sh is the newest, others have folders beside it"
-    python=${python:-python3} file=/dev/null
+    python=${python:-python3} file=/dev/null unknown=python
     [ -n "$dry_run" ] || { make_temporary && file=$temporary/install.sh; }
     download "$base_url/install.sh" "$file"
     [ -z "$dry_run" ] || exit 0

@@ -164,6 +164,21 @@ def test_point_09_from_https_nothing_leads_back_to_http(
         assert server.asked[-1][0].startswith("/there")
 
 
+@pytest.mark.slow
+def test_point_09_what_has_no_hash_here_comes_by_a_client_that_looks_at_certificates(
+    machine: Machine, small: Path, certificate: Path
+) -> None:
+    """The script of another version, which busybox's wget would take from anybody."""
+    machine.fetch_with("busybox")
+    machine.stand_in("sleep")
+    with served(small, certificate) as server:
+        base = ["--base-url", server.url.replace("http:", "https:"), "--version", "2.0.0"]
+        done = machine.pipe((small / "install.sh").read_bytes(), *base)
+    assert done.returncode == 4
+    assert "(python ended with" in done.stderr
+    assert server.asked == []
+
+
 def test_point_10_a_web_page_is_never_installed(machine: Machine, small: Path) -> None:
     with served(small) as server:
 
