@@ -183,6 +183,27 @@ def test_limits_of_a_remote_engine_pass_and_are_said_to_be_unproven() -> None:
     assert "cannot be proven" in found.message
 
 
+@pytest.mark.parametrize(
+    ("host", "clear", "state", "words"),
+    [
+        ("tcp://farm:2375", True, "warning", "whoever reaches that port is root on farm"),
+        ("tcp://127.0.0.1:2375", True, "passed", "read back from the engine"),
+        ("tcp://farm:2376", False, "passed", "ssh -L"),
+        ("ssh://build@farm", False, "passed", "kept on that host"),
+    ],
+)
+def test_the_way_to_a_remote_engine(host: str, clear: bool, state: str, words: str) -> None:
+    there = replace(ENGINE, host=host, local=False)
+    found = only(engine(facts=there, host=host, socket=None, clear=clear), "remote engine")
+    assert found.state == state
+    assert words in found.message
+    assert (not found.remedy) or "ssh://USER@farm" in found.remedy
+
+
+def test_an_engine_of_this_machine_has_no_way_to_be_checked() -> None:
+    assert seen(HEALTHY, "remote engine") == []
+
+
 def test_missing_swap_accounting_is_a_warning() -> None:
     assert only(facts(swap_limit=False), "swap accounting").state == "warning"
 

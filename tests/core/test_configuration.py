@@ -148,3 +148,14 @@ def test_any_tree_is_read_or_refused(tree: object) -> None:
     for parse in (parse_configuration, parse_machine_policy):
         with suppress(StackFileError):
             parse(dump(tree), source=SOURCE)
+
+
+@pytest.mark.parametrize("path", ["/srv/stacks", "/var/lib/stackctl/", "/data"])
+def test_the_folder_on_remote_hosts(path: str) -> None:
+    assert parse_configuration(f"remote_folder: {path}\n", source="c").remote_folder == path.rstrip("/")
+
+
+@pytest.mark.parametrize("path", ["/", "relative", "/a/../etc", "/a b", "/a//b", "/$HOME", "[x]"])
+def test_a_folder_on_remote_hosts_that_cannot_be(path: str) -> None:
+    with pytest.raises(StackFileError, match="remote_folder"):
+        parse_configuration(f"remote_folder: {path!r}\n", source="c")

@@ -122,6 +122,7 @@ CHECKS: tuple[Check, ...] = (
     checkup_engine.daemon,
     checkup_engine.compose,
     checkup_engine.permissions,
+    checkup_engine.remote,
     checkup_engine.controllers,
     checkup_engine.swap,
     checkup_engine.memory,

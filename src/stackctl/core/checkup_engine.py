@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from stackctl.core.checkup_facts import EngineSight, Finding, HostFacts, Socket, plural
+from stackctl.core.remote import machine_of
 from stackctl.core.units import show_size
 
 if TYPE_CHECKING:
@@ -97,6 +98,29 @@ def _join(socket: Socket) -> str:
     join = f"add yourself to the group (`sudo usermod -aG {socket.group} $USER`, then log in again)"
     other = "use rootless docker"
     return f"{join} or {other}" if (socket.mode or 0) & 0o060 == 0o060 else other
+
+
+def remote(facts: HostFacts) -> Iterable[Finding]:
+    """The way to an engine on another machine, and what is different there."""
+    sight = facts.engine
+    if sight.facts is None or not sight.facts.remote:
+        return
+    machine = machine_of(sight.host)
+    if sight.clear and machine:
+        yield Finding(
+            "remote engine",
+            "warning",
+            f"{_address(sight)} has no TLS: whoever reaches that port is root on {machine}, and whoever "
+            "listens on the way reads every secret",
+            f"`DOCKER_HOST=ssh://USER@{machine}`, or a context with TLS",
+        )
+        return
+    yield Finding(
+        "remote engine",
+        "passed",
+        f"{_address(sight)}: limits are read back from the engine, use is docker's own statistics, files "
+        "and data are kept on that host, its loopback ports take `ssh -L`",
+    )
 
 
 def answered(check: str, facts: HostFacts, judge: Callable[[EngineFacts], Finding]) -> Finding:

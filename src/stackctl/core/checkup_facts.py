@@ -88,6 +88,7 @@ class EngineSight:
         compose: Version of the plugin, empty with a `compose_trouble`.
         skew: Seconds by which the engine's clock is ahead of ours, None when it is not known.
         networks, objects: None when they could not be listed.
+        clear: True for a TCP port without TLS.
         elsewhere: True when the daemon is proven to live in another network namespace than we do.
     """
 
@@ -103,6 +104,7 @@ class EngineSight:
     skew: float | None = None
     networks: tuple[Network, ...] | None = None
     objects: tuple[Owned, ...] | None = None
+    clear: bool = False
     elsewhere: bool = False
 
 

@@ -7,13 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from stackctl.engine.endpoint import in_the_clear
+
 if TYPE_CHECKING:
     from stackctl.engine.endpoint import Endpoint
 
 
 PLAIN_PORT = 2375
 TCP = "tcp://"
-_TLS = ("DOCKER_TLS", "DOCKER_TLS_VERIFY")
 _RETRY = 0.05
 
 
@@ -91,8 +92,7 @@ def find_line(endpoint: Endpoint, environ: Mapping[str, str], scrubbed: Mapping[
     """
     if endpoint.socket:
         return UnixLine(endpoint.socket)
-    plain = endpoint.host.startswith(TCP) and not endpoint.context and not any(map(environ.get, _TLS))
-    host, port = split_address(endpoint.host) if plain else ("", 0)
+    host, port = split_address(endpoint.host) if in_the_clear(endpoint, environ) else ("", 0)
     if port:
         return TcpLine(host, port)
     from stackctl.engine.dialled import CommandLine

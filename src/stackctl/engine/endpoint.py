@@ -96,10 +96,23 @@ def contexts(environ: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def in_the_clear(endpoint: Endpoint, environ: Mapping[str, str]) -> bool:
+    """Whether it is a TCP port without TLS, which gives the engine to whoever reaches it."""
+    if not endpoint.host.startswith("tcp://"):
+        return False
+    if endpoint.context:
+        return not _certificates(endpoint.context, environ).is_dir()
+    return not (environ.get("DOCKER_TLS") or environ.get("DOCKER_TLS_VERIFY"))
+
+
+def _certificates(context: str, environ: Mapping[str, str]) -> Path:
+    return _folder(environ) / "contexts" / "tls" / _folder_name(context)
+
+
 def endpoint_at(host: str, environ: Mapping[str, str]) -> Endpoint:
     """An engine by its address; by the context of that address where its certificates are kept by one."""
     for name, address in contexts(environ).items() if host.startswith("tcp://") else ():
-        if address == host and (_folder(environ) / "contexts" / "tls" / _folder_name(name)).is_dir():
+        if address == host and _certificates(name, environ).is_dir():
             return Endpoint(host, name)
     return Endpoint(host)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from stackctl.core.checkup_facts import EngineSight, Owned, Socket, Trouble
 from stackctl.core.errors import DaemonFrozen, StackctlError
 from stackctl.core.labels import PREFIX
-from stackctl.engine.endpoint import Endpoint, find_program
+from stackctl.engine.endpoint import Endpoint, find_program, in_the_clear
 
 if TYPE_CHECKING:
     from stackctl.core.facts import Container, EngineFacts, Network, Volume
@@ -74,7 +74,7 @@ def look_at_engine(
         together: Seconds for all questions to the daemon.
     """
     answers = _Answers()
-    thread = Thread(target=_interview, args=(engine, clock, answers), daemon=True)
+    thread = Thread(target=_interview, args=(engine, clock, environ, answers), daemon=True)
     thread.start()
     tools = {**_command(environ), **_compose(engine)}
     thread.join(together)
@@ -87,7 +87,7 @@ def look_at_engine(
     return answers.sight(**tools)
 
 
-def _interview(engine: Examined, clock: Clock, answers: _Answers) -> None:
+def _interview(engine: Examined, clock: Clock, environ: Mapping[str, str], answers: _Answers) -> None:
     known = answers.known
     try:
         endpoint = engine.endpoint
@@ -96,6 +96,7 @@ def _interview(engine: Examined, clock: Clock, answers: _Answers) -> None:
         facts = engine.facts()
         after = clock.now().wall
         known.update(facts=facts, skew=_skew(facts.system_time, before, after))
+        known["clear"] = in_the_clear(endpoint, environ)
         known["elsewhere"] = bool(endpoint.socket) and _other_network(endpoint.socket)
         known["networks"] = engine.networks()
         known["objects"] = tuple(_objects(engine, known["networks"]))
