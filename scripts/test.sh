@@ -123,7 +123,7 @@ program() {
 
 # systemd-analyze reads the supervisor's unit, bmake the fragment for make, zsh and fish complete, the
 # installer has to do in every shell what it does in one, Podman is one more engine (with what it makes networks
-# and init processes of)
+# and init processes of), sshd is the way to a remote one
 programs() {
   program systemd-analyze systemd
   program bmake bmake
@@ -134,6 +134,9 @@ programs() {
   program ksh93 ksh93u+m
   program yash yash
   program podman podman netavark aardvark-dns catatonit
+  if [ "$suite" = slow ]; then
+    program sshd openssh-server
+  fi
 }
 
 # pytest calls it a failure when it finds nothing to run

@@ -12,7 +12,6 @@ import subprocess
 from pathlib import Path
 
 from daemon import PrivateDaemon
-from waiting import until
 
 PORT = 2375
 BARE = ("/tmp", "/srv", "/run", "/var/lib")
@@ -46,7 +45,9 @@ class FarEngine(PrivateDaemon):
         leash = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--propagation", "private"]
         script = 'set -e; mkdir "$0"; mount --bind "$0" /etc/docker; ip link set lo up; '
         script += "".join(f"mount -t tmpfs -o mode=755 none {folder}; " for folder in BARE)
-        script += "mkdir /run/lock; chmod 1777 /tmp; echo ready; exec sleep infinity"
+        script += (
+            "mkdir /run/lock /run/sshd /var/lib/stackctl; chmod 1777 /tmp; echo ready; exec sleep infinity"
+        )
         space = subprocess.Popen(
             [*leash, "sh", "-c", script, str(self.root / "etc")],
             stdout=subprocess.PIPE,
@@ -80,6 +81,8 @@ class FarEngine(PrivateDaemon):
         assert done.returncode == 0, f"{argv}: {done.stderr}"
         return done.stdout
 
-    def answers_at_all(self) -> None:
-        """Wait until it answers."""
-        until(self.answers, 30, "an answer of the far engine")
+    def files(self) -> dict[str, str]:
+        """What lies in its environments' folders: path -> owner and mode, as `1000 700`."""
+        found = self.run("find", "/var/lib/stackctl", "-mindepth", "2", "-printf", "%P %U %m\\n")
+        lines = (line.partition("/")[2].split() for line in found.splitlines())  # without the home's identity
+        return {path: f"{owner} {mode}" for path, owner, mode in lines}

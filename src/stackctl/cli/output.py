@@ -21,6 +21,10 @@ class ReaderGone(Exception):
     """Nobody reads our output any more; click would make an exit of its own of the error that says so."""
 
 
+VALUED = ("--home", "--context")
+"""The shared options whose value is a word of its own."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Output:
     """How one command talks.
@@ -47,7 +51,8 @@ class Output:
         if "--" in before:
             before = before[: before.index("--")]
         color = "NO_COLOR" not in environ and environ.get("TERM") != "dumb"
-        command = next((word for word in before if not word.startswith("-")), "stackctl")
+        words = (two for two in zip(before, ["", *before], strict=False) if not two[0].startswith("-"))
+        command = next((word for word, earlier in words if earlier not in VALUED), "stackctl")
         return cls(json="--json" in before, color=color, command=command)
 
     @property

@@ -64,6 +64,12 @@ class Connection:
         scrubbed = {} if self.endpoint.socket else self.environment
         return find_line(self.endpoint, self._environ, scrubbed)
 
+    def close(self) -> None:
+        """Close what waits for another question."""
+        spare = self.line.spare if "line" in vars(self) else None
+        while spare:
+            spare.pop().close()
+
     @cached_property
     def _transport(self) -> Transport:
         from stackctl.engine.api import SocketTransport

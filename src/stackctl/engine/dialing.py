@@ -24,10 +24,12 @@ class Line(Protocol):
     Attributes:
         name: What messages call it.
         here: Whether what listens is a process of this machine's kernel, as its socket tells.
+        spare: Connections that wait for another question, where making one is dear; None where it is cheap.
     """
 
     name: str
     here: bool
+    spare: list[socket.socket] | None
 
     def connect(self, seconds: float) -> socket.socket:
         """A connection, within so many seconds.
@@ -43,6 +45,7 @@ class UnixLine:
     """The engine's unix socket."""
 
     here = True
+    spare: list[socket.socket] | None = None
 
     def __init__(self, path: str) -> None:
         self.name = path
@@ -70,6 +73,7 @@ class TcpLine:
     """A port that speaks the API in the clear."""
 
     here = False
+    spare: list[socket.socket] | None = None
 
     def __init__(self, host: str, port: int) -> None:
         self.name = f"{TCP}{host}:{port}"

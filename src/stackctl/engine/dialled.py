@@ -33,6 +33,7 @@ class CommandLine:
 
     def __init__(self, name: str, environ: Mapping[str, str]) -> None:
         self.name, self._environ = name, dict(environ)
+        self.spare: list[socket.socket] | None = []
 
     def connect(self, seconds: float) -> socket.socket:  # noqa: ARG002 - it does not wait for the engine
         """One end of a pair of sockets, the command at the other; it ends with this end or with us."""

@@ -110,7 +110,8 @@ class Sensors(Connection):
         return tuple(map(parse.parse_network, self._transport.brief("networks", labels)))
 
     def close(self) -> None:
-        """Close what stays open between samples."""
+        """Close what stays open between samples and questions."""
+        super().close()
         if self._sampler is not None:
             self._sampler.close()
             self._sampler = None

@@ -6,6 +6,7 @@ The standard library's client costs 40 ms to import and bounds each read instead
 from __future__ import annotations
 
 import json
+import select
 import socket
 import sys
 import time
@@ -62,6 +63,7 @@ class Wire:
         self._socket: socket.socket | None = None
         self._pending = b""
         self._deadline = 0.0
+        self._answered = False
 
     def __del__(self) -> None:
         self.close()  # engines live as long as a command and have no better moment
@@ -144,10 +146,13 @@ class Wire:
             return connection, begun
 
     def close(self) -> None:
-        """Drop the connection; the next call makes a new one."""
+        """Let go of the connection; the next call makes a new one, or takes one that waits."""
         if self._socket is not None:
-            self._socket.close()
-        self._socket, self._pending = None, b""
+            if self._answered and not self._pending and self._way.spare is not None:
+                self._way.spare.append(self._socket)
+            else:
+                self._socket.close()
+        self._socket, self._pending, self._answered = None, b"", False
 
     def _exchange(self, method: str, target: str, body: Mapping[str, Any] | bytes | None) -> Answer:
         self._send(method, target, body)
@@ -155,12 +160,13 @@ class Wire:
         content = b"" if status in (204, 304) or method == "HEAD" else self._body(headers)
         if headers.get("connection", "").lower() == "close":
             self.close()
+        self._answered = self._socket is not None
         return Answer(status, content)
 
     def _send(
         self, method: str, target: str, body: Mapping[str, Any] | bytes | None, *, upgrade: bool = False
     ) -> None:
-        packed = isinstance(body, bytes)
+        self._answered, packed = False, isinstance(body, bytes)
         payload = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         head = f"{method} {target} HTTP/1.1\r\nHost: docker\r\nContent-Length: {len(payload)}\r\n"
         head += "Connection: Upgrade\r\nUpgrade: tcp\r\n" if upgrade else ""
@@ -243,7 +249,7 @@ class Wire:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            self._socket = self._way.connect(left)
+            self._socket = _waiting(self._way.spare) or self._way.connect(left)
         return self._socket
 
     @contextmanager
@@ -259,6 +265,16 @@ class Wire:
                     raise _explain_far(error, self._way.name, seconds, said) from None
                 raise _explain(error, self._way.name, seconds) from None
             raise
+
+
+def _waiting(spare: list[socket.socket] | None) -> socket.socket | None:
+    """A connection that waits for another question; what can be read of one means that it was hung up."""
+    while spare:
+        connection = spare.pop()
+        if not select.select([connection], [], [], 0)[0]:
+            return connection
+        connection.close()
+    return None
 
 
 def _explain_far(
