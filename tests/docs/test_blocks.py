@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 import pytest
-from blocks_not_run import AFTER, BEFORE, CODES, NOT_RUN, PAGES, PAGES_NOT_RUN, SAME, UNTIL
+from blocks_not_run import AFTER, BEFORE, CODES, LINTED, NOT_RUN, PAGES, PAGES_NOT_RUN, SAME, UNTIL
 from page_shell import POLICY, Shell
 from pages import ROOT, Block, Step, alike, blocks, same, steps
 
@@ -20,7 +20,7 @@ def test_every_page_is_run_or_said_not_to_be() -> None:
 
 
 def test_the_tables_speak_of_blocks_that_there_are() -> None:
-    for page, begins in (*NOT_RUN, *BEFORE, *SAME):
+    for page, begins in (*NOT_RUN, *BEFORE, *SAME, *LINTED):
         assert any(block.name.startswith(begins) for block in blocks(page)), begins
 
 
@@ -82,6 +82,8 @@ def follow(block: Block, shell: Shell) -> list[str]:
     if before := said_of(block, BEFORE):
         code, printed = shell(before)
         assert code == 0, printed
+    if (services := said_of(block, LINTED, None)) is not None:
+        return judge(block, services, shell)
     if block.file:
         write(block, shell)
     elif command := said_of(block, SAME):
@@ -93,14 +95,26 @@ def follow(block: Block, shell: Shell) -> list[str]:
     return []
 
 
-def said_of(block: Block, table: Mapping[tuple[str, str], str]) -> str:
-    """What a table says of a block, empty for nothing."""
+def judge(block: Block, services: str, shell: Shell) -> list[str]:
+    """Lint a stack file in a folder of its own; what is wrong with it."""
+    apart = shell.folder / "apart"
+    path = apart / block.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(block.text)
+    (apart / "dev.env").write_text("A=1\n")
+    (apart / "docker-compose.yml").write_text(f"services:\n  {services or 'web: {image: a}'}\n")
+    done = shell.cli("lint", path.stem, cwd=apart)
+    return [] if done.code == 0 else [f"{block.page}:{block.line}: {done.out}{done.err}"]
+
+
+def said_of(block: Block, table: Mapping[tuple[str, str], str], nothing: str | None = "") -> str | None:
+    """What a table says of a block, `nothing` where it does not speak of it."""
     found = (
         text
         for (page, begins), text in table.items()
         if (block.page, block.name[: len(begins)]) == (page, begins)
     )
-    return next(found, "")
+    return next(found, nothing)
 
 
 def write(block: Block, shell: Shell) -> None:
