@@ -34,6 +34,7 @@ PAGES = (
 
 PAGES_NOT_RUN: Mapping[str, str] = {
     "docs/guides/python-api.md": "its programs are run by tests/api/test_guide.py",
+    "docs/guides/remote-engines.md": "needs an engine on another host; tests/remote has one",
     "docs/guides/swarm.md": "needs a Swarm; tests/swarm has one",
 }
 """Pages that are not run, each with the reason."""

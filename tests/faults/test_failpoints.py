@@ -47,6 +47,7 @@ ENGINE_QUESTIONS = {
     "images",
     "inspect",
     "local",
+    "local_images",
     "log_tail",
     "logs",
     "networks",

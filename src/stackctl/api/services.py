@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stackctl.core.errors import ServiceFailed
+from stackctl.core.remote import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,7 @@ class Service:
         container_port: Port that it listens on in its own container; 0 when it has none.
         env: Environment variable that carries its URL to a task, or, where it ends in `_FILE`, names the file
             that does; empty for none.
-        data: Folder of this host that holds its data; it stays when the service is gone.
+        data: Folder of the engine's host that holds its data; it stays when the service is gone.
         urls: Its URLs, passwords included, by `host`, `container` and `isolated`; without those that it has
             not.
         sidecar: Whether it is a sidecar.
@@ -87,7 +88,7 @@ def services_of(record: EnvironmentRecord, found: tuple[Address, ...], folder: P
 def _service(record: EnvironmentRecord, name: str, address: Address | None, folder: Path) -> Service:
     beside = record.sidecars.get(name)
     env = beside.env if beside else ""
-    data = folder / "data" / name
+    data = Path(folder_of(record.placement) or folder) / "data" / name
     if address is None:
         return Service(name=name, env=env, data=data, urls={}, sidecar=beside is not None)
     urls = {"host": address.host, "container": address.container, "isolated": address.isolated}

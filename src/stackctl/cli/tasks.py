@@ -13,6 +13,7 @@ from stackctl.cli.values import duration
 from stackctl.cli.words import NONE, plural
 from stackctl.core.errors import StackctlError, UsageError
 from stackctl.core.records import LIVE
+from stackctl.core.remote import folder_of
 from stackctl.core.tasks import TaskLine, exit_code_of, task_line
 from stackctl.core.units import show_duration, show_size
 
@@ -197,7 +198,7 @@ def inspect_data(session: Session, record: EnvironmentRecord) -> dict[str, Any]:
         "sidecars": {
             name: {
                 "env": one.env,
-                "data": str(folder / "data" / name),
+                "data": f"{folder_of(record.placement) or folder}/data/{name}",
                 **reached.get(name, {"container_port": one.port}),
             }
             for name, one in record.sidecars.items()

@@ -16,38 +16,35 @@ from uuid import uuid4
 
 from stackctl.core.errors import EngineRefused
 from stackctl.engine.making import Making
+from stackctl.engine.parse import parse_image
 from stackctl.engine.transport import quote
 
 if TYPE_CHECKING:
     from stackctl.core.remote import Item
 
 PLACE = "/stackctl"
+MOST_TRIED = 5
+"""Images that are looked at where none of the environment's own is there yet."""
 
 
 class Sending(Making):
     """The engine as environments on another machine use it."""
 
     def bring(
-        self,
-        folder: str,
-        items: Sequence[Item],
-        *,
-        image: str,
-        volumes: Sequence[str],
-        labels: Mapping[str, str],
+        self, folder: str, items: Sequence[Item], *, images: Sequence[str], labels: Mapping[str, str]
     ) -> None:
         """Put files and folders below a folder of the engine's host, which is made where it is missing.
 
         Args:
             folder: An absolute path on that host.
             items: A folder stands before what is in it.
-            image: One that the engine has; nothing of it is run.
-            volumes: What that image declares as volumes.
+            images: What the environment runs; one that the engine has is taken, else any. It is not run.
             labels: Those of the environment, so that what a crash leaves is known as its own.
 
         Raises:
             EngineRefused, ImageMissing, TimedOut: As the engine says.
         """
+        image, volumes = self._least(images)
         order = {
             "Image": image,
             "Entrypoint": ["-"],
@@ -68,6 +65,25 @@ class Sending(Making):
                 raise EngineRefused(f"the engine's host does not take files below {folder}: {answer.message}")
         finally:
             self._transport.remove("containers", [container])
+
+    def local_images(self) -> tuple[str, ...]:
+        """Ids of the images that the engine has, the newest first."""
+        answer = self._wire().call("GET", "/images/json")
+        found = answer.json() if answer.status == 200 else None
+        return tuple(str(one["Id"]) for one in found or () if isinstance(one, dict) and one.get("Id"))
+
+    def _least(self, images: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        """The image with the fewest volumes, by id, and those."""
+        for names in (images, self.local_images()[:MOST_TRIED]):
+            found = [self._transport.image(name) for name in names]
+            parsed = [parse_image(one, "") for one in found if one]
+            if parsed:
+                least = min(parsed, key=lambda one: len(one.volumes))
+                return least.id, least.volumes
+        raise EngineRefused(
+            "the engine has no image at all, and files are put on its host through a container",
+            hint="pull or load one, such as busybox, and try again",
+        )
 
     def _has(self, container: str, path: str) -> bool:
         target = f"/containers/{quote(container)}/archive?path={quote(f'{PLACE}/{path}')}"

@@ -177,6 +177,7 @@ class SteppedEngine:
         self.networks = engine.networks
         self.volumes = engine.volumes
         self.images = engine.images
+        self.local_images = engine.local_images
         self.registry_digest = engine.registry_digest
         self.config = engine.config
         self.log_tail = engine.log_tail

@@ -180,10 +180,11 @@ class Engine(Protocol):
         folder: str,
         items: Sequence[Item],
         *,
-        image: str,
-        volumes: Sequence[str],
+        images: Sequence[str],
         labels: Mapping[str, str],
     ) -> None: ...
+
+    def local_images(self) -> tuple[str, ...]: ...
 
     def delete_remote(self, folder: str, image: str) -> None: ...
 

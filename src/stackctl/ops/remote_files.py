@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import EngineRefused, PolicyError, StateError
+from stackctl.core.errors import EngineRefused, PolicyError
 from stackctl.core.holes import ROOT, hole_name, user_hole
 from stackctl.core.records import LIVE
 from stackctl.core.remote import Item, folder_of, given_files, local_paths, relocated, remote_folder
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from stackctl.ops.placing import Placed
     from stackctl.ops.preparing import Prepared
 
+OTHERS = 3
+"""Images of others that are tried where none of the environment's own is there any more, or has a shell."""
 _BACK = "set the docker context or DOCKER_HOST back"
 
 
@@ -97,13 +99,10 @@ def bring(context: Context, prepared: Prepared, placed: Placed, stamp: Stamp) ->
     items = (*context.store.parcel(prepared.project, files), *_data(prepared.rendered.data, values))
     if not items:
         return
-    images = sorted({str(one["image"]) for one in prepared.bounded.document["services"].values()})
-    found = [one for one in context.engine.images(images).values() if one is not None]
-    if not found:
-        raise StateError("no image of the stack is on the engine yet, and its files are brought by one")
-    image = min(found, key=lambda one: len(one.volumes))
+    services = prepared.bounded.document["services"].values()
+    images = sorted({str(one["image"]) for one in services if one.get("image")})
     context.progress.step(f"bringing files to {folder} on the engine's host")
-    context.engine.bring(folder, items, image=image.id, volumes=image.volumes, labels=stamp.labels())
+    context.engine.bring(folder, items, images=images, labels=stamp.labels())
 
 
 def _data(folders: Sequence[DataFolder], values: Mapping[str, str]) -> tuple[Item, ...]:
@@ -131,17 +130,17 @@ def delete_there(context: Context, record: EnvironmentRecord | None, images: Seq
             f"and {facts.host} is another one ({facts.id})",
             hint=f"{_BACK}, and try again",
         )
-    there = [name for name, one in context.engine.images(images).items() if one is not None]
+    own = [name for name, one in context.engine.images(images).items() if one is not None]
     problem = ""
-    for image in there:
+    for image in (*own, *context.engine.local_images()[:OTHERS]):
         context.progress.step(f"deleting {folder} on the engine's host through a container of {image}")
         problem = _deleted(context, folder, image)
         if not problem:
             return
-    why = problem or "no image of it is there any more"
+    why = problem or "the engine has no image"
     raise EngineRefused(
         f"{folder} on the engine's host could not be deleted: {why}",
-        hint=f"load an image of it that has a shell, or delete {folder} there by hand and purge it again",
+        hint=f"load an image that has a shell, or delete {folder} there by hand and purge it again",
     )
 
 
