@@ -57,13 +57,13 @@ def test_a_one_shot_runs_once() -> None:
     [
         ({"target": 80, "host_ip": "127.0.0.1", "published": "${STACKCTL_PORT_WEB_80:?}"}, None),
         ({"target": 80, "published": "8080"}, {"target": 80, "published": 8080}),
-        ({"target": 80, "published": "${STACKCTL_PORT_WEB_80:?}"}, {"target": 80}),
+        ({"target": 80, "published": "${STACKCTL_PORT_WEB_80:?}"}, {"target": 80, "published": 21000}),
     ],
 )
 def test_only_what_is_open_by_name_is_published(
     port: dict[str, Any], expected: dict[str, Any] | None
 ) -> None:
-    found = told({"ports": [port]})
+    found = told({"ports": [port]}, ports={"STACKCTL_PORT_WEB_80": "21000"})
     ports = found.document["services"]["web"].get("ports", [])
     assert ports == ([{**expected, "protocol": "tcp", "mode": "ingress"}] if expected else [])
     assert any("not published" in note for note in found.notes) == (expected is None)

@@ -118,6 +118,7 @@ def test_the_loss_of_a_node_moves_replicas_and_keeps_the_data(myenv: Swarmed) ->
         myenv.cluster.script("start", "n2")
     wait_for(lambda: myenv.nodes_of("db") == ["n2"], myenv.status)
     wait_for(lambda: myenv.status()["healthy"], myenv.status)
+    assert myenv("url", "myenv", "proxy").ok().out
     assert myenv("exec", "myenv", *ROWS, "select answer from kept").ok().out.strip() == "42"
 
 

@@ -86,7 +86,7 @@ def down_swarm(session: Session, record: EnvironmentRecord) -> dict[str, object]
     was = "nothing was running"
     if result.services or result.things:
         what = plural(result.services, "service")
-        was = f"{what} and {plural(result.things, 'network, config or secret')} removed"
+        was = f"{what} and {result.things} networks, configs and secrets removed"
     kept = ", its data is kept on its nodes" if record.held else ""
     session.output.line(f"{named(record)} is down: {was}{kept}")
     return {"project": record.project, "containers": 0, "networks": 0, "services": result.services}

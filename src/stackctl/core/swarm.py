@@ -62,6 +62,7 @@ class SwarmInputs:
         folder: Absolute path of the environment's folder here, where secrets' files lie.
         data: The folders that outlive containers.
         secrets: Name of a secret's file -> what changes when it is replaced; never the secret.
+        ports: Variable of a port's hole -> the port that is its own for its life.
     """
 
     stamp: Stamp
@@ -71,6 +72,7 @@ class SwarmInputs:
     folder: str
     data: tuple[DataFolder, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +238,7 @@ class _Translation:
                     f"every node, which `allow: {{{name}: [public-ports]}}` asks for"
                 )
                 continue
-            published = str(port.get("published", ""))
+            published = _filled(str(port.get("published", "")), self.inputs.ports.get)
             one = {"target": port["target"], "protocol": port.get("protocol", "tcp"), "mode": mode}
             if published.isdecimal():
                 one["published"] = int(published)
@@ -334,7 +336,7 @@ def _texts(environment: Any) -> Any:
     }
 
 
-def _filled(node: Any, value: Callable[[str, str], str]) -> Any:
+def _filled(node: Any, value: Callable[[str, str], Any]) -> Any:
     """The document with every hole filled."""
     if isinstance(node, str):
         return HOLE.sub(lambda match: value(match[1], match[3]).replace("$", "$$"), node)

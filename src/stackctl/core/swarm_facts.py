@@ -73,6 +73,8 @@ class SwarmService:
         replicas: How many tasks it is to have.
         update: State of its last update, empty where there was none.
         updated: When that began, as Swarm writes it.
+        ports: What is open on every node.
+        node_ports: What is open on the nodes of its tasks.
     """
 
     id: str
@@ -83,6 +85,7 @@ class SwarmService:
     update: str = ""
     updated: str = ""
     ports: tuple[PublishedPort, ...] = ()
+    node_ports: tuple[PublishedPort, ...] = ()
     image: str = ""
 
 
@@ -96,7 +99,6 @@ class SwarmTask:
         error: Why it is not, in Swarm's words.
         container: Full id, empty while there is none.
         created: When it was made, as Swarm writes it; sorts as text.
-        ports: What it publishes on its own node alone.
         current: Whether it was made from what its service says now.
     """
 
@@ -110,7 +112,6 @@ class SwarmTask:
     exit_code: int | None = None
     container: str = ""
     created: str = ""
-    ports: tuple[PublishedPort, ...] = ()
     current: bool = True
 
 

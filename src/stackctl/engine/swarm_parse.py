@@ -60,6 +60,7 @@ def parse_service(raw: Mapping[str, Any], project: str) -> SwarmService:
         update=str(update.get("State") or ""),
         updated=str(update.get("StartedAt") or ""),
         ports=tuple(_port(one) for one in ports if one.get("PublishMode") != "host"),
+        node_ports=tuple(_port(one) for one in ports if one.get("PublishMode") == "host"),
         image=str(_part(template, "ContainerSpec").get("Image", "")).partition("@")[0],
     )
 
@@ -94,7 +95,6 @@ def parse_task(raw: Mapping[str, Any], templates: Mapping[str, Any]) -> SwarmTas
         exit_code=code if isinstance(code, int) else None,
         container=str(container.get("ContainerID") or ""),
         created=str(raw.get("CreatedAt", "")),
-        ports=tuple(_port(one) for one in _part(status, "PortStatus").get("Ports") or ()),
         current=_same(raw.get("Spec"), templates.get(service)),
     )
 

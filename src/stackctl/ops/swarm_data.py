@@ -85,11 +85,11 @@ def _making(project: str, pin: Pin) -> str:
     )
 
 
-def delete_data(context: Context, scene: SwarmScene, record: EnvironmentRecord) -> None:
-    """Delete every folder of an environment on its node, and take the labels away.
+def check_holders(scene: SwarmScene, record: EnvironmentRecord) -> None:
+    """See that every node that holds data is there, before anything is ended or deleted.
 
     Raises:
-        EngineRefused: A node is away, so that its data cannot be deleted; nothing else is forgotten then.
+        EngineRefused: One is away, so that its data cannot be deleted.
     """
     away = [
         f"`{name}` on {_name(scene, where[0])}"
@@ -99,8 +99,16 @@ def delete_data(context: Context, scene: SwarmScene, record: EnvironmentRecord) 
     if away:
         raise EngineRefused(
             f"data cannot be deleted while its node is away: {', '.join(away)}",
-            hint="bring the node back and active, then try again; nothing was deleted",
+            hint="bring the node back and active, then try again; nothing was ended or deleted",
         )
+
+
+def delete_data(context: Context, scene: SwarmScene, record: EnvironmentRecord) -> None:
+    """Delete every folder of an environment on its node, and take the labels away.
+
+    Raises:
+        ServiceFailed, NotReady: A node could not do it.
+    """
     for name, (node, image) in sorted(record.held.items()):
         found = scene.node(node)
         if found is None:  # it has left the Swarm, and took the data along

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stackctl.core.errors import EngineRefused, StateError
 from stackctl.core.records import LIVE, Ending, EnvironmentRecord
 from stackctl.ops.recording import ended
-from stackctl.ops.swarm_data import delete_data
+from stackctl.ops.swarm_data import check_holders, delete_data
 from stackctl.ops.swarm_looking import look_at_swarm, manager
 from stackctl.ops.swarm_removing import remove_from_swarm
 
@@ -65,13 +65,16 @@ def purge_on_swarm(context: Context, project: str, *, command: str) -> None:
         ServiceFailed: A node could not delete its data.
     """
     with context.store.lock(project, command=command, wait=30.0):
-        record = _end(context, project, command, "purged").record
+        record = context.store.read(project)
         found = manager(context)
-        if record.held and record.engine != found.id:
+        if record is not None and record.held and record.engine != found.id:
             raise EngineRefused(
                 f"the data of `{project}` lies on nodes of the Swarm {record.engine}, and the engine manages "
                 f"another one ({found.id})",
                 hint="set DOCKER_HOST or the docker context back, and try again",
             )
+        if record is not None:
+            check_holders(look_at_swarm(context, project, record), record)
+        record = _end(context, project, command, "purged").record
         delete_data(context, look_at_swarm(context, project, record), record)
         context.store.purge(project)

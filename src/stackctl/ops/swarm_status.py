@@ -102,8 +102,8 @@ def _published(scene: SwarmScene, service: SwarmService) -> list[tuple[Published
     found = [(port, anywhere) for port in service.ports]
     for task in scene.tasks_of(service):
         if task.state == "running" and task.desired == "running" and task.node in ready:
-            found += [(port, ready[task.node]) for port in task.ports]
-    return list(dict.fromkeys(found))  # docker names a port once for each version of IP
+            found += [(port, ready[task.node]) for port in service.node_ports]
+    return list(dict.fromkeys(found))
 
 
 def _address(

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from stackctl.core.documents import dump, load
 from stackctl.core.errors import EngineRefused, StackctlError
+from stackctl.core.placement import PlacementWorld, place_ports
 from stackctl.core.records import LIVE, SWARM, EnvironmentRecord
 from stackctl.core.swarm import ENV_SUFFIX, SwarmDocument, SwarmInputs, swarm_document
 from stackctl.core.swarm_stages import part_of, stages, told_of
@@ -193,6 +194,7 @@ def _begin(
         created=runs.created if runs else now.wall,
         lifetime=lifetime,
         deadline=deadline(context, lifetime),
+        placement=_ports(context, prepared, old),
         services=_asked(prepared),
         sidecars=sidecar_records(prepared),
         secrets=tuple(spec.name for spec in prepared.rendered.secrets),
@@ -207,6 +209,28 @@ def _begin(
     return record
 
 
+def _ports(context: Context, prepared: Prepared, old: EnvironmentRecord | None) -> dict[str, str]:
+    """A port for each that is asked for without a number, kept for its life; no record of ours has it too.
+
+    Raises:
+        PortTaken: None is left in the configured range.
+    """
+    configuration = context.configuration
+    with context.store.lock("placement", command=f"placing {prepared.project}", wait=30.0):
+        world = PlacementWorld(
+            ports=configuration.ports,
+            subnets=configuration.subnets,
+            taken_ports=frozenset(context.store.owned_ports(prepared.project)),
+        )
+        return place_ports(
+            prepared.bounded.document,
+            world=world,
+            kept=old.placement if old is not None else {},
+            project=prepared.project,
+            note=context.progress.warn,
+        )
+
+
 def _inputs(context: Context, record: EnvironmentRecord, prepared: Prepared) -> SwarmInputs:
     names = {spec.name for spec in prepared.rendered.secrets}
     names |= {f"{plan.name}-url" for plan in prepared.rendered.sidecars}
@@ -217,6 +241,7 @@ def _inputs(context: Context, record: EnvironmentRecord, prepared: Prepared) -> 
         files=prepared.rendered.files,
         folder=str(context.store.folder(record.project)),
         data=prepared.rendered.data,
+        ports=record.placement,
         secrets={name: context.store.secret_stamp(record.project, name) for name in names},
     )
 
