@@ -53,13 +53,14 @@ class Shell:
             "exit $code\n"
         )
         done = subprocess.run(
-            ["bash", "-c", script],
+            # it ends what the line started too, and the code is 124
+            ["timeout", "--kill-after=5", str(DEADLINE_S), "bash", "-c", script],
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=DEADLINE_S,
+            timeout=DEADLINE_S + 30,
             check=False,
         )
         self.last = done.returncode
