@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from far_command import FarCli
 
+from stackctl.core.labels import PREFIX, Stamp
+
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 SHOP = """
@@ -155,3 +157,20 @@ def test_a_compose_files_secrets_are_brought_and_its_working_folder_is_refused(r
     assert problem["path"] == "services.web.volumes"
     assert all(word in problem["hint"] for word in ("image", "named volume", "absolute path of that host"))
     assert remote.far.engine.containers({"com.docker.compose.service": "web"}) == ()
+
+
+def test_an_up_that_was_killed_while_it_brought_files_is_cleaned_up_after(remote: FarCli) -> None:
+    killed = remote("up", "hello", STACKCTL_TEST="1", STACKCTL_FAILPOINT="bring#1:before:kill9")
+    assert killed.code == -9
+    (project,) = (one.name for one in (remote.home / "environments").iterdir())
+    record = remote.record(project)
+    fields = ("project", "stack", "instance", "generation", "home", "user", "engine")
+    labels = Stamp(**{name: record[name] for name in fields}).labels()
+    order = {"Image": "busybox:1.35", "Entrypoint": ["-"], "Labels": labels}
+    remote.far.engine.create_container("stackctl-bring-left", order)  # what a kill in the midst leaves
+
+    remote("up", "hello").ok()
+
+    names = {one.name for one in remote.far.engine.containers({f"{PREFIX}project": project})}
+    assert names == {f"{project}-web-1"}
+    remote("purge", "hello", "--yes").ok()
