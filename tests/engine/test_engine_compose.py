@@ -29,6 +29,7 @@ from stackctl.core.errors import (
 )
 from stackctl.engine import compose, driver
 from stackctl.engine.docker import DockerEngine
+from stackctl.engine.endpoint import find_program
 
 pytestmark = pytest.mark.engine
 SOURCE = str(Path(__file__).parents[2] / "src")
@@ -320,6 +321,19 @@ def test_a_compose_that_is_too_old_is_named(tmp_path: Path) -> None:
     old.chmod(0o755)
     with pytest.raises(ComposeMissing, match=r"version 2\.17\.3, older than 2\.20"):
         DockerEngine({"PATH": f"{tmp_path}:{os.environ['PATH']}"}).compose_version()
+
+
+def test_what_a_compose_that_is_too_old_brought_up_counts_as_failed(tmp_path: Path, deploy: Deploy) -> None:
+    real, old = find_program("docker", os.environ), tmp_path / "docker"
+    old.write_text(
+        f'#!/bin/sh\ncase "$*" in *"compose version"*) echo v2.17.3 ;; *) exec {real} "$@" ;; esac\n'
+    )
+    old.chmod(0o755)
+    engine = DockerEngine({**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    with pytest.raises(ComposeMissing, match=r"version 2\.17\.3, older than 2\.20"):
+        engine.up(deploy({"a": SLEEP}))
+    with pytest.raises(ComposeMissing, match=r"version 2\.17\.3, older than 2\.20"):
+        engine.up(deploy({"a": {**SLEEP, "image": "localhost:1/none:1"}}))
 
 
 def test_config_merges_and_interpolates_only_what_it_is_given(engine: DockerEngine, tmp_path: Path) -> None:

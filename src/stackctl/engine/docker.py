@@ -31,7 +31,7 @@ class DockerEngine(Sending):
     """
 
     _compose_version = ""
-    _warming: Thread | None = None
+    _warmed = False
     _driver: Driver | None = None
 
     def facts(self) -> EngineFacts:
@@ -67,23 +67,19 @@ class DockerEngine(Sending):
 
     def warm(self) -> None:
         """Begin beside us what driving Compose needs, for callers that soon call `up`; `close` ends it."""
-        if self._warming is None:
+        if not self._warmed:
             from stackctl.engine import compose
 
-            self._driver = compose.Driver(self._environ)
-            self._warming = Thread(target=self._warm, daemon=True)
-            self._warming.start()
+            self._warmed, self._driver = True, compose.Driver(self._environ)
 
     def close(self) -> None:
         """End what was begun beside us, close files; to be called before the process ends."""
         super().close()
         if self._driver is not None:
             self._driver.close()
-        if self._warming is not None:
-            self._warming.join(self._patience)
 
-    def _warm(self) -> None:
-        with suppress(StackctlError):  # `up` asks again and tells
+    def _ask_version(self) -> None:
+        with suppress(StackctlError):  # who asks again is told
             self.compose_version()
 
     def containers(self, labels: Mapping[str, str] | None = None) -> tuple[Container, ...]:
@@ -154,19 +150,26 @@ class DockerEngine(Sending):
         """
         from stackctl.engine import compose
 
-        if self._warming is not None:
-            self._warming.join()
-        self.compose_version()
         beside, self._driver = self._driver, None  # it answers once, and ends itself
-        compose.up(
-            deployment,
-            endpoint=self.endpoint,
-            environ=self._environ,
-            build=build,
-            timeout=timeout,
-            services=services,
-            beside=beside,
-        )
+        # asked meanwhile: what a Compose that is too old has made is as good as failed, and is undone like it
+        asking = Thread(target=self._ask_version, daemon=True)
+        asking.start()
+        try:
+            compose.up(
+                deployment,
+                endpoint=self.endpoint,
+                environ=self._environ,
+                build=build,
+                timeout=timeout,
+                services=services,
+                beside=beside,
+            )
+        except StackctlError:
+            asking.join()
+            self.compose_version()
+            raise
+        asking.join()
+        self.compose_version()
 
     def build(
         self, deployment: Deployment, progress: Callable[[str], None], *, timeout: float = PULL

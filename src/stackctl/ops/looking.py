@@ -46,6 +46,19 @@ def look(context: Context, project: str) -> Scene:
     _check_orchestrator(record)
     facts = context.engine.facts()
     _check_engine(record, facts)
+    return _listed(context, project, record, facts)
+
+
+def look_again(context: Context, scene: Scene, record: EnvironmentRecord) -> Scene:
+    """What the engine has of the environment by now, on the same engine as before.
+
+    Raises:
+        EngineUnavailable, TimedOut: The engine cannot be asked.
+    """
+    return _listed(context, scene.project, record, scene.facts)
+
+
+def _listed(context: Context, project: str, record: EnvironmentRecord | None, facts: EngineFacts) -> Scene:
     containers = context.engine.containers({f"{PREFIX}project": project})
     networks = context.engine.networks({f"{PREFIX}project": project})
     ours = tuple(c for c in containers if verified(record, read_stamp(c.labels)))

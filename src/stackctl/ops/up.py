@@ -11,7 +11,7 @@ from stackctl.core.convergence import standings, unsettled
 from stackctl.core.documents import load
 from stackctl.core.errors import Busy, EngineRefused, ServiceFailed, StackctlError
 from stackctl.core.records import SWARM
-from stackctl.ops.looking import Scene, look
+from stackctl.ops.looking import Scene, look, look_again
 from stackctl.ops.placing import Placed, place_environment, write_folder
 from stackctl.ops.preflight import preflight
 from stackctl.ops.recording import begin, finish, with_thresholds
@@ -214,7 +214,7 @@ def _bring_up(
         raise
     _remove_orphans(context, planned, seen)
     planned = as_done(planned, scene.containers, seen)
-    scene = look(context, prepared.project)
+    scene = look_again(context, scene, placed.record)
     record = replace(placed.record, document=prepared.digest, verified=verified)
     record = finish(context, record, scene, lifetime=options.lifetime)
     return UpResult(record=record, changes=planned, containers=_as_judged(scene, seen))
