@@ -85,7 +85,6 @@ STORE_QUESTIONS = {
     "owned_subnets",
     "parcel",
     "peaks",
-    "projects",
     "read",
     "recall",
     "records",

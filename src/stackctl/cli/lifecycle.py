@@ -82,7 +82,8 @@ def up_command(
     the compose file of this folder, or those that -f names, taken as they are. --use-volumes-of goes on with
     the named volumes of a project that Compose ran before, which nothing ever removes.
     """
-    warm_where_cold(session, name or Path.cwd().name)
+    if engine != "swarm":
+        session.begin_driver(name or Path.cwd().name)
     from stackctl.cli.choosing import Chosen, prepared_choice
     from stackctl.cli.locking import heed_lock
 
@@ -130,15 +131,6 @@ def _bring_up(session: Session, prepared: Prepared, options: UpOptions) -> None:
     if result.unchanged:
         ensure(session)
     report_up(session, result)
-
-
-def warm_where_cold(session: Session, stack: str) -> None:
-    """Let the engine get ready for Compose first thing, unless an environment of such a name runs."""
-    with suppress(StackctlError):
-        store = session.store
-        found = (store.read(project) for project in store.projects(stack))
-        if not any(record is not None and record.phase == "running" for record in found):
-            session.engine.warm()
 
 
 def warm_for(session: Session, project: str) -> None:

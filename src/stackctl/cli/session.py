@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stackctl.cli.output import Output
     from stackctl.core.records import EnvironmentRecord
     from stackctl.core.stack import Configuration, MachinePolicy
+    from stackctl.engine.driving import Driver
     from stackctl.ops.context import Context
     from stackctl.ops.failpoints import Points
     from stackctl.ops.finding import Places
@@ -24,6 +25,7 @@ class Session:
 
     def __init__(self, output: Output) -> None:
         self.output = output
+        self._driver: Driver | None = None
 
     @cached_property
     def store(self) -> Store:
@@ -45,14 +47,24 @@ class Session:
     @cached_property
     def engine(self) -> Engine:
         """The engine; nothing is asked of it yet."""
-        return self.engine_at("")
+        return self.engine_at("", driver=self._driver)
 
-    def engine_at(self, host: str, *, patience: float = 0.0) -> Engine:
+    def begin_driver(self, stack: str) -> None:
+        """Begin what drives Compose before all else, where no environment of such a name seems to run."""
+        from stackctl.engine.driving import begin
+        from stackctl.state.glance import seems_to_run
+        from stackctl.state.home import home_path
+
+        if not seems_to_run(home_path(self.output.home, os.environ), stack):
+            self._driver = begin(os.environ)
+
+    def engine_at(self, host: str, *, patience: float = 0.0, driver: Driver | None = None) -> Engine:
         """An engine of its own for one thread; nothing is asked of it yet.
 
         Args:
             host: Its address, empty for the one that the environment chooses.
             patience: Seconds within which it must answer a question, 0 for the usual ones.
+            driver: What was begun to drive Compose for it.
         """
         from stackctl.engine.connection import PATIENCE
         from stackctl.engine.docker import DockerEngine
@@ -60,6 +72,8 @@ class Session:
 
         at = endpoint_at(host, os.environ) if host else None
         engine = DockerEngine(os.environ, patience=patience or PATIENCE, endpoint=at)
+        if driver is not None:
+            engine.warm(driver)
         if self._points is None:
             return engine
         from stackctl.ops.failpoints import wrap_engine
@@ -129,6 +143,8 @@ class Session:
         """Let go of what was begun in the background, before the process ends."""
         if "engine" in vars(self):
             self.engine.close()
+        elif self._driver is not None:
+            self._driver.close()
 
     def environment(self, name: str | None, instance: str = "") -> EnvironmentRecord:
         """The environment that a word means; without one, that of this folder's compose file.

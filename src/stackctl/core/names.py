@@ -18,7 +18,6 @@ _TAG = r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 _IMAGE = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*{_TAG}")
 _TASK_PREFIX = "inst-"
 _TASK_PROJECT = re.compile(rf"{_TASK_PREFIX}([0-9a-f]{{12}})")
-_PROJECT_END = re.compile(r"-[0-9a-f]{6}")
 _ENV = "letters, digits and _, the first no digit"
 
 
@@ -92,11 +91,6 @@ def project_name(stack: str, root: str, instance: str = "") -> str:
         instance: Name of the instance, empty for the first.
     """
     return f"{stack}-{short_hash(chr(0).join((root, instance)))}"
-
-
-def is_project_of(project: str, stack: str) -> bool:
-    """Whether a project may be an environment of a stack of this name: `<stack>-<6 hex>`."""
-    return _PROJECT_END.fullmatch(project.removeprefix(stack)) is not None
 
 
 def task_project(task: str) -> str:

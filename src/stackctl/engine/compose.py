@@ -9,7 +9,6 @@ and `mem_limit`. `logs` and `exec` pass the terminal through.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from stackctl.engine.errors import explain
 
 if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
+    from stackctl.engine.driving import Driver
 
 MINIMUM = (2, 20)  # the first whose `depends_on` and `up` conditions hold for all that policy relies on
 MUTATION_LOCK = ".mutation.lock"
@@ -31,42 +31,6 @@ _TIMED_OUT = frozenset({124, 137, -9})
 _SECRET_LIMIT = 64 << 10
 _CLEAR_LINE = b"\x1b[2K"  # compose 2.26 begins each line of a log with it, whatever `--ansi` says
 _ANSWER = 15.0  # seconds to import the library and to tell how the command ended
-
-
-class Driver:
-    """A process that imports what drives Compose while we do other things; of use for one `up`.
-
-    Args:
-        environ: The caller's environment; it is scrubbed on the way.
-
-    Raises:
-        EngineRefused: It cannot be started.
-    """
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        argv = [sys.executable, "-I", "-S", driver.__file__]
-        told = f"{json.dumps(sys.path)}\n"
-        self._child = process.Waiting(argv, told, env=process.scrubbed_environment(environ))
-
-    def drive(self, job: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-        """Have it done; see `driver.drive`.
-
-        Raises:
-            TimedOut: It took longer than `timeout` seconds.
-            EngineRefused: It ended without a word.
-        """
-        ended = self._child.ask(f"{json.dumps(job)}\n", timeout)
-        try:
-            return dict(json.loads(ended.stdout))
-        except ValueError:
-            lines = ended.stderr.strip().splitlines()
-            raise EngineRefused(
-                f"`docker compose up` could not be driven: {lines[-1] if lines else f'code {ended.code}'}"
-            ) from None
-
-    def close(self) -> None:
-        """End it, with all that it started."""
-        self._child.end()
 
 
 def up(

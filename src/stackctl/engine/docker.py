@@ -18,7 +18,7 @@ from stackctl.engine.sending import Sending
 if TYPE_CHECKING:
     from stackctl.core.deployment import Deployment
     from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
-    from stackctl.engine.compose import Driver
+    from stackctl.engine.driving import Driver
     from stackctl.engine.swarm import Swarm
 
 PULL = 1800.0
@@ -65,12 +65,16 @@ class DockerEngine(Sending):
             self._compose_version = compose.version(self.environment, self._patience)
         return self._compose_version
 
-    def warm(self) -> None:
-        """Begin beside us what driving Compose needs, for callers that soon call `up`; `close` ends it."""
-        if not self._warmed:
-            from stackctl.engine import compose
+    def warm(self, begun: Driver | None = None) -> None:
+        """Begin beside us what driving Compose needs, for callers that soon call `up`; `close` ends it.
 
-            self._warmed, self._driver = True, compose.Driver(self._environ)
+        Args:
+            begun: What was begun already.
+        """
+        if not self._warmed:
+            from stackctl.engine.driving import begin
+
+            self._warmed, self._driver = True, begun or begin(self._environ)
 
     def close(self) -> None:
         """End what was begun beside us, close files; to be called before the process ends."""

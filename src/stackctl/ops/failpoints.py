@@ -262,7 +262,6 @@ class SteppedStore:
         self.folder = store.folder
         self.read = store.read
         self.records = store.records
-        self.projects = store.projects
         self.recall = store.recall
         self.deployment = store.deployment
         self.unreadable = store.unreadable

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stackctl.core.names import is_project_of, task_of, task_project
+from stackctl.core.names import task_of, task_project
 from stackctl.core.records import LIVE
 from stackctl.state import (
     data_copies,
@@ -115,11 +114,6 @@ class FileStore:
     def records(self) -> Iterator[EnvironmentRecord]:
         """Every record that can be read, by project name."""
         yield from self.survey().records
-
-    def projects(self, stack: str) -> tuple[str, ...]:
-        """The projects of all environments of stacks with this name; their records are not read."""
-        found = self._home.environments.glob(f"{glob.escape(stack)}-*")
-        return tuple(sorted(one.name for one in found if is_project_of(one.name, stack)))
 
     def unreadable(self) -> tuple[tuple[str, str], ...]:
         """Project and reason of every record that cannot be read."""
