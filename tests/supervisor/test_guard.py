@@ -102,7 +102,7 @@ def test_an_exec_says_nothing_of_what_is_not_its_to_sweep(alone: Cli, setting: s
 def test_what_cannot_be_swept_is_said_and_the_exit_code_stays(alone: Cli, tmp_path: Path) -> None:
     """Through a docker command that knows every process of the container to be somewhere else."""
     up(alone, guard("200ms"))
-    host = f"tcp://127.0.0.1:{os.getpid() % 1000 + 61000}"
+    host = "ssh://nobody@stackctl.invalid"
     (tmp_path / "bin").mkdir()
     real = Path("/usr/bin/docker")
     wrapper = tmp_path / "bin" / "docker"

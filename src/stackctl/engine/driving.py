@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from stackctl.core.errors import EngineRefused
+from stackctl.core.errors import EngineRefused, UsageError
 from stackctl.engine import driver, process
 
 
@@ -15,7 +15,7 @@ def begin(environ: Mapping[str, str]) -> Driver | None:
     """One that gets ready; None where no process can be started, so that who drives does it itself."""
     try:
         return Driver(environ)
-    except OSError:
+    except (OSError, UsageError):  # none is left, or the interpreter may not be started by this user
         return None
 
 
@@ -26,7 +26,7 @@ class Driver:
         environ: The caller's environment; it is scrubbed on the way.
 
     Raises:
-        OSError: It cannot be started.
+        OSError, UsageError: It cannot be started.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
