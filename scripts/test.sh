@@ -68,7 +68,8 @@ pytest() {
   name=$1
   python=$2
   shift 2
-  timed "$name" "$python" -m pytest -n "$workers" --dist loadfile --durations 10 "$@" </dev/null || :
+  timed "$name" "$python" -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder \
+    --durations 10 "$@" </dev/null || :
 }
 
 # Nothing dear is shared here

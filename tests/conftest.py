@@ -17,6 +17,17 @@ from tables import TABLES
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "hypothesis"
 ENGINE_DEADLINE_S = 20
+LONGEST = (
+    "tests/tasks/test_task_crashes.py",
+    "tests/projects/",
+    "tests/faults/test_state_machine.py",
+    "tests/tasks/test_batch_crash.py",
+    "tests/faults/test_environment_faults.py",
+    "tests/faults/test_daemon_faults.py",
+    "tests/faults/test_crash_matrix.py",
+    "tests/soak/",
+)
+"""Files that take minutes, and begin before all others."""
 NOT_RUN = pytest.StashKey[int]()
 
 # A derandomized profile keeps no database: the same examples every time, on every machine.
@@ -61,6 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # a worker takes whole files in this order: one that takes minutes would be waited for at the end
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     if not engine_left_out():
         return
     left_out = [item for item in items if item.get_closest_marker("engine")]
