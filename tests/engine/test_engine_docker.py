@@ -253,6 +253,7 @@ def test_an_engine_that_is_reached_in_another_way_answers_the_same(
         assert engine.inspect([container]) == ()
         with pytest.raises(ImageMissing):
             remote.pull("localhost:1/none:1", lambda _: None, timeout=30)
+        remote.close()
     finally:
         relay.kill()
         relay.wait()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from stackctl.core.errors import DaemonFrozen, StackctlError
 from stackctl.core.facts import AppliedLimits, Reading
@@ -136,6 +137,7 @@ def test_a_remote_engine_is_watched_too(
         start("sh", "-c", "sleep 301 & wait", options=options),
         start("true", options=options),
     )
+    until(lambda: engine.inspect([ended])[0].state == "exited", 20, "the end of the second")
     assert not remote.local()
     assert remote.host_memory() is None
     remote.events(labels).close()
