@@ -58,6 +58,9 @@ class SocketTransport:
         path = "/containers/json" if kind == "containers" else "/networks"
         return tuple(self._ask(path + _filtered(labels)) or ())
 
+    def close(self) -> None:
+        self._wire.close()
+
     def inspect(self, ids: Sequence[str]) -> tuple[Document, ...]:
         return self._each("containers", ids)
 

@@ -66,6 +66,8 @@ class Connection:
 
     def close(self) -> None:
         """Close what waits for another question."""
+        if "_transport" in vars(self):
+            self._transport.close()
         spare = self.line.spare if "line" in vars(self) else None
         while spare:
             spare.pop().close()
