@@ -112,6 +112,7 @@ WORDS = (
     cast("no ascii in a name", "up sch\u00f6n", "cannot be the name of a stack", "48"),
     cast("a long name", f"up {'a' * 300}", "...' cannot be the name of a stack", "48"),
     Case("an empty name", ("up", ""), 2, ("'' cannot be the name of a stack",), "48"),
+    Case("a path as a name", ("up", "/etc"), 2, ("'/etc' cannot be the name of a stack",), "48"),
     Case("a line feed in a name", ("up", "a\nb"), 2, (r"'a\nb' cannot be the name of a stack",), "48"),
     cast("path as an instance", "up hello --instance ../../x", "cannot be the name of an instance", "48"),
     cast("unknown stack", "up helo", "there is no stack `helo`", "hello"),

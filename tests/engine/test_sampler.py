@@ -138,11 +138,13 @@ def test_what_ended_has_no_sample_and_what_started_again_has(watching: DockerEng
     assert watching.sample([one]) == {}
 
 
-def test_the_daemon_is_not_asked(watching: DockerEngine, start: Start) -> None:
+def test_the_daemon_is_not_asked(
+    watching: DockerEngine, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Once it is known that the containers are here, samples come however the daemon fares."""
     one = _one(watching, start("sleep", "300", options=["--init"]))
     assert watching.local()
-    watching._transport = None  # type: ignore[assignment]  # whoever asked it now would fail
+    monkeypatch.setattr(watching, "_transport", None)  # whoever asked it now would fail
     assert watching.sample([one])[one.id].pids == 2
     assert watching.host_memory() is not None
     assert {process.command for process in watching.processes(one)} >= {"sleep 300"}

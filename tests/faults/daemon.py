@@ -58,12 +58,16 @@ class PrivateDaemon:
 
     def _make_space(self) -> subprocess.Popen[bytes]:
         """The namespaces, held by a process that does nothing."""
-        leash = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--propagation", "slave"]
         # /etc/docker holds the key that an engine's id comes from: two that share it cannot be told apart.
         script = 'mkdir "$0" && mount --bind "$0" /etc/docker && ip link set lo up'
+        return self._held("slave", script)
+
+    def _held(self, propagation: str, script: str) -> subprocess.Popen[bytes]:
+        """Namespaces that a script has made ready; `$0` in it is a folder to be made for /etc/docker."""
+        leash = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount"]
         script += " && echo ready && exec sleep infinity"
         space = subprocess.Popen(
-            [*leash, "sh", "-c", script, str(self.root / "etc")],
+            [*leash, "--propagation", propagation, "sh", "-c", script, str(self.root / "etc")],
             stdout=subprocess.PIPE,
             start_new_session=True,
         )

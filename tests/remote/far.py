@@ -42,19 +42,10 @@ class FarEngine(PrivateDaemon):
         return argv
 
     def _make_space(self) -> subprocess.Popen[bytes]:
-        leash = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--propagation", "private"]
         script = 'set -e; mkdir "$0"; mount --bind "$0" /etc/docker; ip link set lo up; '
         script += "".join(f"mount -t tmpfs -o mode=755 none {folder}; " for folder in BARE)
-        script += (
-            "mkdir /run/lock /run/sshd /var/lib/stackctl; chmod 1777 /tmp; echo ready; exec sleep infinity"
-        )
-        space = subprocess.Popen(
-            [*leash, "sh", "-c", script, str(self.root / "etc")],
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert space.stdout is not None
-        assert space.stdout.readline() == b"ready\n"
+        script += "mkdir /run/lock /run/sshd /var/lib/stackctl; chmod 1777 /tmp"
+        space = self._held("private", script)
         self._join(space.pid)
         return space
 

@@ -31,4 +31,9 @@ def test_a_record_that_cannot_be_read_tells_nothing(tmp_path: Path, text: str) -
 
 def test_where_there_is_no_state_nothing_runs(tmp_path: Path) -> None:
     assert not seems_to_run(tmp_path / "none", "shop")
-    assert not seems_to_run(tmp_path, "*")
+
+
+@pytest.mark.parametrize("word", ["", "*", "**", "/etc", "..", "a/../b", "\0", "x" * 5000])
+def test_any_word_may_be_asked_for(tmp_path: Path, word: str) -> None:
+    recorded(tmp_path, "shop-0a1b2c", json.dumps({"phase": "running"}))
+    assert not seems_to_run(tmp_path, word)

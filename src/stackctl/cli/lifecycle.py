@@ -252,7 +252,6 @@ def _projects(session: Session) -> set[str]:
 
 def _down_each(session: Session, records: Sequence[EnvironmentRecord]) -> int:
     from stackctl.cli.swarm import down_swarm
-    from stackctl.core.errors import StackctlError
     from stackctl.ops.down import down
 
     done: list[dict[str, object]] = []

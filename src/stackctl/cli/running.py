@@ -115,13 +115,7 @@ def run_command(
         stdin=attended and has_input(),
         keep=keep,
     )
-    if inside == "":
-        raise UsageError(
-            "--in needs the name of an environment", hint="`make stack-test STACK=NAME`, in make"
-        )
-    if instance and not inside:
-        raise UsageError("--instance goes with --in", hint="such as --in myenv --instance two")
-    environment = session.environment(inside, instance) if inside else None
+    environment = _joined(session, inside, instance)
     if environment is not None:
         spec = defined(environment, spec)
     options = StartOptions(
@@ -134,6 +128,17 @@ def run_command(
         allow_unenforced=allow_unenforced,
     )
     return _run(session, spec, options)
+
+
+def _joined(session: Session, inside: str | None, instance: str) -> EnvironmentRecord | None:
+    """The environment that a task is to run in; None for one of its own."""
+    if inside == "":
+        raise UsageError(
+            "--in needs the name of an environment", hint="`make stack-test STACK=NAME`, in make"
+        )
+    if instance and not inside:
+        raise UsageError("--instance goes with --in", hint="such as --in myenv --instance two")
+    return session.environment(inside, instance) if inside else None
 
 
 def _run(session: Session, spec: TaskSpec, options: StartOptions) -> int:

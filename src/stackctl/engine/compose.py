@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 MINIMUM = (2, 20)  # the first whose `depends_on` and `up` conditions hold for all that policy relies on
 MUTATION_LOCK = ".mutation.lock"
-_TIMED_OUT = frozenset({124, 137, -9})
+TIMED_OUT = frozenset({124, 137, -9})
+"""How a command ends that its bound ended."""
 _SECRET_LIMIT = 64 << 10
 _CLEAR_LINE = b"\x1b[2K"  # compose 2.26 begins each line of a log with it, whatever `--ansi` says
 _ANSWER = 15.0  # seconds to import the library and to tell how the command ended
@@ -58,30 +59,38 @@ def up(
         TimedOut: It took longer.
         EngineRefused, ImageMissing, PortTaken, ServiceFailed, EngineUnavailable: As docker says.
     """
-    client = _client(deployment, endpoint, environ, timeout)
+    called = chain(deployment.folder, environ, timeout)
+    client = {
+        **client_of(endpoint, environ, called),
+        "compose_files": [str(deployment.document)],
+        "compose_env_files": [str(deployment.placement)],
+        "compose_project_name": deployment.project,
+        "compose_project_directory": str(deployment.folder),
+    }
     job: dict[str, Any] = {"client": client, "services": list(services), "build": build}
     # the command is bounded by itself; what drives it only has to answer then
     told = beside.drive(job, timeout + _ANSWER) if beside else driver.drive(**job)
-    if told["code"] in _TIMED_OUT:
+    if told["code"] in TIMED_OUT:
         raise _late("up", timeout)
     if told["code"]:
         raise _refusal(told["stderr"], "up", deployment)
 
 
-def _client(
-    deployment: Deployment, endpoint: Endpoint, environ: Mapping[str, str], timeout: float
-) -> dict[str, Any]:
+def client_of(endpoint: Endpoint, environ: Mapping[str, str], called: Sequence[str]) -> dict[str, Any]:
+    """What python-on-whales takes to reach an engine.
+
+    Args:
+        endpoint: The engine.
+        environ: The environment that says where docker's configuration is.
+        called: The docker command, see `chain`.
+    """
     by_context = bool(endpoint.context and not endpoint.socket)
     return {
-        "client_call": chain(deployment.folder, environ, timeout),
+        "client_call": list(called),
         "client_type": "docker",
         "config": environ.get("DOCKER_CONFIG") or None,
         "host": None if by_context else endpoint.host,
         "context": endpoint.context if by_context else None,
-        "compose_files": [str(deployment.document)],
-        "compose_env_files": [str(deployment.placement)],
-        "compose_project_name": deployment.project,
-        "compose_project_directory": str(deployment.folder),
     }
 
 

@@ -1,4 +1,4 @@
-"""Drives `compose up` through python-on-whales, in this process or as a process of its own.
+"""Drives Compose and Swarm through python-on-whales, in this process or as a process of its own.
 
 The library takes as long to import as all of ours. A process that is started first thing imports it on
 another core, while we read, bound and place what it is to bring up. Started by path with `python -I -S`, it
@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 _PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
@@ -26,14 +27,36 @@ def drive(client: dict[str, Any], services: list[str], build: bool) -> dict[str,
     Returns:
         `code`, what the command ended with, and `stderr`, its last words.
     """
+    return _done(
+        client,
+        lambda docker: docker.compose.up(
+            services or None, detach=True, quiet=True, pull="never", build=build, remove_orphans=False
+        ),
+    )
+
+
+def deploy(client: dict[str, Any], stack: str, document: str, pinned: bool) -> dict[str, Any]:
+    """Tell a Swarm what a stack is to be; what it returns is as of `drive`.
+
+    Args:
+        client: What the library's client takes.
+        stack: Name of the stack.
+        document: Path of the file for `docker stack deploy`.
+        pinned: No registry is asked which digest an image has now.
+    """
+    resolve = "never" if pinned else "always"
+    return _done(
+        client, lambda docker: docker.stack.deploy(stack, compose_files=[document], resolve_image=resolve)
+    )
+
+
+def _done(client: dict[str, Any], act: Callable[[Any], object]) -> dict[str, Any]:
     # the library prints the whole environment where this is set
     os.environ.pop("PYTHON_ON_WHALES_DEBUG", None)
     import python_on_whales
 
     try:
-        python_on_whales.DockerClient(**client).compose.up(
-            services or None, detach=True, quiet=True, pull="never", build=build, remove_orphans=False
-        )
+        act(python_on_whales.DockerClient(**client))
     except python_on_whales.DockerException as error:
         return {"code": error.return_code, "stderr": error.stderr or ""}
     except UnicodeDecodeError as error:  # the library decodes docker's last words strictly

@@ -54,7 +54,7 @@ class Making(Sensors):
 
     def resize(self, container: str, columns: int, rows: int) -> None:
         """Tell a container's terminal its size; one that is gone needs none."""
-        self._wire().call("POST", f"/containers/{quote(container)}/resize?h={rows}&w={columns}")
+        self._ask("POST", f"/containers/{quote(container)}/resize?h={rows}&w={columns}")
 
     def attach(self, container: str, *, stdin: bool, terminal: bool) -> Attachment:
         """The streams of a container, to be opened before it is started.
@@ -81,7 +81,7 @@ class Making(Sensors):
         from stackctl.engine.parse import log_bytes
 
         query = "stdout=1&stderr=1"
-        answer = self._wire().call("GET", f"/containers/{quote(container)}/logs?{query}", extra=SLOW)
+        answer = self._ask("GET", f"/containers/{quote(container)}/logs?{query}", extra=SLOW)
         return log_bytes(answer.body) if answer.status == 200 else b""
 
     def capture(
@@ -128,17 +128,14 @@ class Making(Sensors):
         from stackctl.engine.errors import explain
         from stackctl.engine.parse import frames
 
-        wire = self._wire()
         start = {"Detach": False, "Tty": False}
         try:
-            answer = wire.call("POST", f"{execution}/start", start, extra=seconds - self._patience)
+            answer = self._ask("POST", f"{execution}/start", start, extra=seconds - self._patience)
         except DaemonFrozen:
             raise TimedOut(
                 f"`{name}` did not end within {seconds:g} s",
                 hint="it goes on in the container; give it more time, or end the task",
             ) from None
-        finally:
-            wire.close()
         if answer.status >= 400:
             raise explain(answer.message, doing="running a command")
         found = self._act("GET", f"{execution}/json", None, "running a command").json() or {}
@@ -160,29 +157,32 @@ class Making(Sensors):
         from stackctl.core.errors import DaemonFrozen, TimedOut
         from stackctl.engine.errors import explain
 
-        wire = self._wire()
         try:
-            answer = wire.call("GET", f"/distribution/{quote(reference)}/json", extra=REGISTRY)
+            answer = self._ask("GET", f"/distribution/{quote(reference)}/json", extra=REGISTRY)
         except DaemonFrozen:
             raise TimedOut(f"its registry did not answer within {self._patience + REGISTRY:g} s") from None
-        finally:
-            wire.close()
         if answer.status >= 400:
             raise explain(answer.message, doing="asking its registry")
         described = (answer.json() or {}).get("Descriptor") or {}
         return str(described.get("digest") or "")
 
     def _act(self, method: str, target: str, body: Mapping[str, Any] | None, doing: str) -> Answer:
-        wire = self._wire()
-        try:
-            answer = wire.call(method, target, body, extra=SLOW)
-        finally:
-            wire.close()
+        answer = self._ask(method, target, body, extra=SLOW)
         if answer.status >= 400:
             from stackctl.engine.errors import explain
 
             raise explain(answer.message, doing=doing)
         return answer
+
+    def _ask(
+        self, method: str, target: str, body: Mapping[str, Any] | bytes | None = None, *, extra: float = 0.0
+    ) -> Answer:
+        """One question on a connection of its own, which is let go of whatever comes."""
+        wire = self._wire()
+        try:
+            return wire.call(method, target, body, extra=extra)
+        finally:
+            wire.close()
 
     def _wire(self) -> Wire:
         from stackctl.engine.wire import Wire

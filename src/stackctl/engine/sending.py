@@ -60,7 +60,7 @@ class Sending(Making):
         try:
             wanted = [one for one in items if not (one.kept and self._has(container, one.path))]
             target = f"/containers/{quote(container)}/archive?path={PLACE}"
-            answer = self._wire().call("PUT", target, archive(wanted), extra=60.0)
+            answer = self._ask("PUT", target, archive(wanted), extra=60.0)
             if answer.status >= 400:
                 raise EngineRefused(f"the engine's host does not take files below {folder}: {answer.message}")
         finally:
@@ -68,7 +68,7 @@ class Sending(Making):
 
     def local_images(self) -> tuple[str, ...]:
         """Ids of the images that the engine has, the newest first."""
-        answer = self._wire().call("GET", "/images/json")
+        answer = self._ask("GET", "/images/json")
         found = answer.json() if answer.status == 200 else None
         return tuple(str(one["Id"]) for one in found or () if isinstance(one, dict) and one.get("Id"))
 
@@ -87,11 +87,7 @@ class Sending(Making):
 
     def _has(self, container: str, path: str) -> bool:
         target = f"/containers/{quote(container)}/archive?path={quote(f'{PLACE}/{path}')}"
-        wire = self._wire()
-        try:
-            return wire.call("HEAD", target).status == 200
-        finally:
-            wire.close()
+        return self._ask("HEAD", target).status == 200
 
     def delete_remote(self, folder: str, image: str) -> None:
         """Delete a folder of the engine's host with all that is in it, see `inside.delete_inside`.

@@ -7,7 +7,6 @@ one call: the library asks for one object at a time, and again after 10 ms.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from stackctl.core.errors import EngineRefused, TimedOut
 from stackctl.core.labels import PREFIX
 from stackctl.core.units import show_duration
-from stackctl.engine import process, swarm_parse
+from stackctl.engine import driver, process, swarm_parse
+from stackctl.engine.compose import TIMED_OUT, client_of
 from stackctl.engine.errors import explain
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ CONTEXT_PATIENCE = 5.0
 NAMESPACE = "com.docker.stack.namespace"
 KINDS = ("network", "config", "secret")
 _GONE = ("no such", "not found")
-_TIMED_OUT = frozenset({124, 137, -9})
 
 
 class Swarm:
@@ -106,26 +105,13 @@ class Swarm:
             TimedOut: It took longer.
             EngineRefused: As docker says.
         """
-        os.environ.pop("PYTHON_ON_WHALES_DEBUG", None)
-        import python_on_whales
-
-        by_context = bool(self._endpoint.context and not self._endpoint.socket)
-        client = python_on_whales.DockerClient(
-            client_call=self._chain(document.parent, timeout),
-            client_type="docker",
-            config=self._environment.get("DOCKER_CONFIG") or None,
-            host=None if by_context else self._endpoint.host,
-            context=self._endpoint.context if by_context else None,
-        )
-        try:
-            client.stack.deploy(
-                project, compose_files=[document], resolve_image="never" if pinned else "always"
-            )
-        except python_on_whales.DockerException as error:
-            if error.return_code in _TIMED_OUT:
-                late = f"`docker stack deploy` did not end within {show_duration(timeout) or '1s'}"
-                raise TimedOut(late, hint="`docker node ls` shows whether the managers agree") from None
-            raise explain(error.stderr or "", doing="`docker stack deploy`") from None
+        client = client_of(self._endpoint, self._environment, self._chain(document.parent, timeout))
+        told = driver.deploy(client, project, str(document), pinned)
+        if told["code"] in TIMED_OUT:
+            late = f"`docker stack deploy` did not end within {show_duration(timeout) or '1s'}"
+            raise TimedOut(late, hint="`docker node ls` shows whether the managers agree")
+        if told["code"]:
+            raise explain(told["stderr"], doing="`docker stack deploy`")
 
     def scale_to_nothing(self, services: Sequence[str]) -> None:
         """Have Swarm end every task of services; it goes about it by itself."""

@@ -79,12 +79,21 @@ def extend(
         PolicyError: The machine's ceiling is lower.
         ServiceFailed: Nothing of it is running.
     """
-    ceiling = machine.ceilings.get("lifetime")
-    if ceiling is not None and seconds > ceiling.value:
-        raise PolicyError(
-            f"{show_duration(seconds)} is above this machine's ceiling of {show_duration(ceiling.value)}",
-            hint=f"the ceiling stands in {ceiling.origin}",
-        )
+    check_ceiling(machine, seconds)
     with context.store.lock(record.project, command=command):
         scene = recover(context, look(context, record.project))
         return finish(context, replace(running(scene), warnings=()), scene, lifetime=seconds)
+
+
+def check_ceiling(machine: MachinePolicy, lifetime: float) -> None:
+    """Refuse a lifetime, in seconds, that the machine's policy does not allow.
+
+    Raises:
+        PolicyError: It is above the ceiling.
+    """
+    ceiling = machine.ceilings.get("lifetime")
+    if ceiling is not None and lifetime > ceiling.value:
+        raise PolicyError(
+            f"{show_duration(lifetime)} is above this machine's ceiling of {show_duration(ceiling.value)}",
+            hint=f"the ceiling stands in {ceiling.origin}",
+        )

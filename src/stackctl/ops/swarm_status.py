@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import PolicyError, ServiceFailed, StateError
+from stackctl.core.errors import ServiceFailed, StateError
 from stackctl.core.swarm_standing import swarm_standings
-from stackctl.core.units import show_duration
 from stackctl.core.urls import inside, outside
 from stackctl.ops.lifetimes import time_left
 from stackctl.ops.reaching import WEB, Address, masks
 from stackctl.ops.recording import deadline
+from stackctl.ops.restart import check_ceiling
 from stackctl.ops.status import EnvironmentView, ServiceView, TaskView, Usage
 from stackctl.ops.swarm_looking import look_at_swarm
 
@@ -192,12 +192,7 @@ def extend_on_swarm(
         PolicyError: The machine's ceiling is lower.
         ServiceFailed: It is not up.
     """
-    ceiling = machine.ceilings.get("lifetime")
-    if ceiling is not None and seconds > ceiling.value:
-        raise PolicyError(
-            f"{show_duration(seconds)} is above this machine's ceiling of {show_duration(ceiling.value)}",
-            hint=f"the ceiling stands in {ceiling.origin}",
-        )
+    check_ceiling(machine, seconds)
     with context.store.lock(record.project, command=command):
         record = context.store.read(record.project) or record
         if record.phase != "running":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +14,14 @@ def seems_to_run(home: Path, stack: str) -> bool:
         home: The state directory, whether or not it is there.
         stack: Name of the stack; another one whose name begins like it may be taken for it.
     """
-    for record in (home / "environments").glob(f"{glob.escape(stack)}-*/record.json"):
-        with suppress(OSError, ValueError, AttributeError):
-            if json.loads(record.read_bytes()).get("phase") == "running":
+    with suppress(OSError):
+        for folder in (home / "environments").iterdir():
+            if folder.name.startswith(f"{stack}-") and _runs(folder):
                 return True
+    return False
+
+
+def _runs(folder: Path) -> bool:
+    with suppress(OSError, ValueError, AttributeError):
+        return bool(json.loads((folder / "record.json").read_bytes()).get("phase") == "running")
     return False
