@@ -5,8 +5,9 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/scripts/images/shell.sh"
 
-# One more than cores: most tests wait for a container most of the time
+# For two cores: what computes has one more than those, what waits for containers more than half of the time has two
 workers=${TEST_WORKERS:-3}
+waiting_workers=${TEST_WORKERS:-4}
 suite=''
 failed=''
 timings=''
@@ -23,7 +24,8 @@ usage: scripts/test.sh core | all | pythons | slow | vm | --help
 
 Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also make sure of
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
-leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once (3).
+leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once
+(3, and 4 on the engine).
 slow makes a Swarm of three nodes for tests/swarm (scripts/cluster.sh, root), and says where it cannot.
 STACKCTL_TEST_VM=none leaves the guest machine out of slow, STACKCTL_TEST_FAULTS=none the crash matrix, the
 other slow tests of tests/faults and the soak; both say so. STACKCTL_TEST_POINTS=states kills the
@@ -86,6 +88,7 @@ version_of() {
 
 engine() {
   if wants_engine; then
+    workers=$waiting_workers
     pytest 'on the real engine' .venv-dev/bin/python -m 'engine and not slow'
   else
     timed 'not run: the tests on the real engine' .venv-dev/bin/python -m pytest -q -m 'engine and not slow' --collect-only || :
@@ -144,6 +147,7 @@ programs() {
 # pytest calls it a failure when it finds nothing to run
 slow() {
   status=0
+  workers=$waiting_workers
   .venv-dev/bin/python -m pytest -q -m slow --collect-only >/dev/null 2>&1 || status=$?
   if [ "$status" -eq 5 ]; then
     say 'there are no slow tests'

@@ -6,11 +6,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from waiting import lives, until
 
 ROOT = Path(__file__).resolve().parents[2]
 OUR_SCRIPTS = ["bench", "clean", "demo", "lint", "pythons", "requirements", "test", "venv"]
@@ -260,6 +262,35 @@ class TestContinuousIntegration:
         shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
         (tmp_path / "Makefile").write_text("lint test test-pythons test-slow:\n\t@echo ran $@\n")
         assert run("bash", ".ci/run", cwd=tmp_path).returncode == 0
+
+    def test_a_stage_that_runs_beside_another_is_told_and_fails_it_too(self, tmp_path: Path) -> None:
+        (tmp_path / ".ci").mkdir()
+        shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+        (tmp_path / "files").mkdir()
+        rules = "lint test test-pythons test-slow:\n\t@echo ran $@\ncorpus:\n\t@echo ran $@; false\n"
+        (tmp_path / "Makefile").write_text(rules)
+        answer = run("bash", ".ci/run", cwd=tmp_path, CORPUS=str(tmp_path / "files"))
+        assert answer.returncode == 1
+        assert "ran test-pythons\n" in answer.stdout
+        assert "ran corpus\n" in answer.stdout
+        assert re.search(r"\d+s  make test-pythons +passed\n", answer.stdout)
+        assert re.search(r"\d+s  make corpus +FAILED\n", answer.stdout)
+        assert answer.stderr.endswith("error: failed: make corpus\n")
+
+    def test_when_it_is_ended_what_runs_beside_ends_too(self, tmp_path: Path) -> None:
+        (tmp_path / ".ci").mkdir()
+        shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+        os.mkfifo(tmp_path / "began")
+        rules = "lint test:\n\t@true\ntest-slow:\n\t@cat began; exec sleep 300\n"
+        rules += "test-pythons:\n\t@echo $$$$ > pid; echo > began; exec sleep 300\n"
+        (tmp_path / "Makefile").write_text(rules)
+        argv = ["bash", str(tmp_path / ".ci" / "run")]
+        with subprocess.Popen(argv, start_new_session=True, stdout=subprocess.DEVNULL) as child:
+            until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
+            pid = int((tmp_path / "pid").read_text())
+            os.killpg(child.pid, signal.SIGINT)
+            assert child.wait(30) == 130
+            until(lambda: not lives(pid), 30, "the end of what ran beside")
 
 
 class TestEngineGate:
