@@ -41,6 +41,10 @@ test-slow: ## The tests marked slow
 vm: ## The tests in a guest machine: cgroup v2, systemd, reboots and power cuts
 	@scripts/test.sh vm
 
+.PHONY: vm-engine
+vm-engine: ## Tests of the engine inside that guest machine (TESTS="tests/engine/test_events.py ...")
+	@scripts/test.sh vm-engine
+
 .PHONY: soak
 soak: .venv-dev ## A supervisor over environments that come, break and go, for SOAK_SECONDS (600): it stays as it is
 	@scripts/engine.sh

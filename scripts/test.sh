@@ -14,15 +14,16 @@ timings=''
 
 usage() {
   cat <<'USAGE'
-usage: scripts/test.sh core | all | pythons | slow | vm | --help
+usage: scripts/test.sh core | all | pythons | slow | vm | vm-engine | --help
 
   core     the tests that need no Docker engine, on the default Python
   all      core, then those on the real engine
   pythons  core on every other supported Python found
   slow     the tests marked slow, those in the guest machine with them
   vm       the tests in the guest machine alone (scripts/vm.sh)
+  vm-engine  TESTS (tests/engine), inside the guest machine on its own engine; hours for all of them
 
-Makes .venv-dev (and .venv-3.X for each further Python); all, slow and vm also make sure of
+Makes .venv-dev (and .venv-3.X for each further Python); all, slow, vm and vm-engine also make sure of
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
 leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once
 (3, and 4 on the engine).
@@ -186,6 +187,14 @@ vm() {
   fi
 }
 
+# What docs/engines.md says of the guest's engine comes from here
+inside() {
+  if timed 'the disk of the guest machine' scripts/vm.sh; then
+    # shellcheck disable=SC2086 # names without spaces
+    timed 'inside the guest machine' env PYTHONPATH=tests/vm .venv-dev/bin/python -u -m inside ${TESTS:-tests/engine} </dev/null || :
+  fi
+}
+
 close() {
   printf '\n%s' "$timings"
   [ -z "$failed" ] || fail "some of it failed (see above)" "run one test alone: .venv-dev/bin/python -m pytest -k NAME"
@@ -200,6 +209,7 @@ main() {
     pythons) set_up && other_pythons ;;
     slow) set_up && programs && slow && swarm && vm ;;
     vm) set_up && vm ;;
+    vm-engine) set_up && inside ;;
     -h | --help)
       usage
       exit 0

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 ROOT = Path(__file__).resolve().parents[2]
-BOOT_DEADLINE_S = 360
-COMMAND_DEADLINE_S = 240
+BOOT_DEADLINE_S = 1200
+COMMAND_DEADLINE_S = 600
 MEMORY_MB = 2048
 
 
@@ -183,7 +183,7 @@ class Guest:
         return asked.returncode == 0
 
     def _started(self) -> bool:
-        state = self.run("systemctl is-system-running; docker version -f '{{.Server.Version}}'", timeout=60)
+        state = self.run("systemctl is-system-running; docker version -f '{{.Server.Version}}'", timeout=240)
         return state.code == 0 and not state.out.startswith(("starting", "initializing"))
 
     def _wait_for_end(self, seconds: float) -> None:
@@ -285,4 +285,4 @@ class Guest:
         """Put this checkout's stackctl, as people get it, over the packages that the disk holds."""
         self.put(f"/root/{wheel.name}", wheel.read_bytes())
         pip = "/opt/stackctl/bin/pip --quiet --isolated --disable-pip-version-check install"
-        self.run(f"{pip} --no-index --no-deps --force-reinstall /root/{wheel.name} && sync", timeout=240).ok()
+        self.run(f"{pip} --no-index --no-deps --force-reinstall /root/{wheel.name} && sync").ok()
