@@ -75,8 +75,7 @@ USAGE
       esac
       case $1 in
         --prefix | --bin-dir | --version | --base-url | --from | --method | --python)
-          take_value "$1" "${2:-}"
-          shift
+          take_value "$1" "${2:-}" && shift
           ;;
         --dry-run) dry_run=yes ;;
         --force) force=yes ;;
@@ -200,10 +199,7 @@ USAGE
           *musl*) platform=linux-$machine-musl ;;
         esac
         ;;
-      Darwin)
-        [ "$(sysctl -n sysctl.proc_translated 2>/dev/null || :)" != 1 ] || machine=arm64
-        platform=darwin-$machine
-        ;;
+      Darwin) platform=darwin-$machine ;; # under Rosetta too: pip takes what its Python can run
       *) die 3 "stackctl runs on Linux and macOS, not on $system" ;;
     esac
   }
@@ -271,8 +267,7 @@ with urllib.request.build_opener(Redirects).open(url, timeout=60) as answer, ope
         ;;
     esac
     "$@" >>"$log" 2>&1 </dev/null &
-    child=$!
-    status=0
+    child=$! status=0
     wait "$child" || status=$?
     child=''
   }
@@ -298,7 +293,7 @@ with urllib.request.build_opener(Redirects).open(url, timeout=60) as answer, ope
       curl-5) echo 'the proxy has no address: look at https_proxy and ~/.curlrc' ;;
       curl-6 | wget-4) echo 'the host has no address or does not answer: look at network, DNS and URL' ;;
       curl-7) echo 'nothing answers there: look at the network, the proxy and the URL' ;;
-      curl-22 | wget-8) echo "${absent:-the server has no such file: look at the URL and the version}" ;;
+      curl-22 | wget-8) echo "${absent:-no such file there, or a redirection: look at URL and version}" ;;
       curl-28) echo 'it took too long: try again, or fetch the files and use --from' ;;
       curl-35) echo 'no TLS 1.2 connection: something on the way may interfere' ;;
       curl-60 | wget-5) echo 'the certificate is not trusted: CURL_CA_BUNDLE or SSL_CERT_FILE may help' ;;
@@ -382,7 +377,7 @@ zipfile.ZipFile(folder + "/" + wheel).extractall(code)' \
   }
 
   plan() {
-    say "stackctl $VERSION for $(id -un):"
+    say "stackctl $VERSION for $(id -un 2>/dev/null):"
     from=$(redacted "${source:-$base_url}") what=$BUNDLE
     index='the packages it needs from the index that pip or uv is set up with'
     uses_bundle || what=$WHEEL from="$from, $index"
@@ -478,8 +473,13 @@ sys.exit(main(sys.argv[2:]))' "$temporary/code" "prefix=$prefix" "bin_dir=$bin_d
     if [ "$action" = install ]; then
       install "$@"
     else
-      [ -x "$prefix/current/bin/stackctl" ] || die 1 "nothing is installed in $prefix" 'name its --prefix'
-      "$prefix/current/bin/stackctl" self "$action" ${quiet:+--quiet} ${dry_run:+--dry-run} ${yes:+--yes}
+      [ -L "$prefix/current" ] || die 1 "nothing is installed in $prefix" 'name its --prefix'
+      for name in current previous ''; do
+        program=$prefix/$name/bin/stackctl
+        ! "$program" --version >/dev/null 2>&1 || break
+      done
+      [ -n "$name" ] || die 1 "what is installed in $prefix does not run" 'install it again first'
+      "$program" self "$action" ${quiet:+--quiet} ${dry_run:+--dry-run} ${yes:+--yes}
     fi
   }
 

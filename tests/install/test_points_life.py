@@ -43,7 +43,47 @@ def test_point_24_again_is_nothing(machine: Machine, small: Path) -> None:
     assert (machine.prefix / "current").readlink() == Path("versions/1.0.0.2")
 
 
+def test_point_24_another_folder_for_the_command_is_no_repetition(machine: Machine, small: Path) -> None:
+    assert machine.install(small).returncode == 0
+    other = machine.home / "other" / "stackctl"
+    done = machine.install(small, "--bin-dir", str(other.parent))
+    assert (done.returncode, done.stdout) == (0, f"{other}\n"), done.stderr
+    said = subprocess.run([str(other), "--version"], env=machine.env(), capture_output=True, text=True)
+    assert said.stdout == "stackctl 1.0.0\n"
+    assert machine.install(small, "--uninstall").returncode == 0
+    assert tree(machine.home) == {}
+
+
+def without_python(machine: Machine, link: str = "current") -> None:
+    """As after an update of the system that took the Python away on which a version stands."""
+    for path in (machine.prefix / link / "bin").glob("python*"):
+        path.unlink()
+
+
+def test_point_24_what_does_not_run_any_more_is_installed_again(machine: Machine, small: Path) -> None:
+    assert machine.install(small).returncode == 0
+    without_python(machine)
+    assert machine.version() == ""
+    for action in ("--uninstall", "--rollback"):
+        done = machine.install(small, action)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error: what is installed in {machine.prefix} does not run\nhint: ")
+    done = machine.install(small)
+    assert "already installed" not in done.stderr
+    assert machine.version() == "1.0.0"
+
+
 class TestPoint25:
+    def test_point_25_the_version_before_takes_the_place_of_one_that_does_not_run(
+        self, machine: Machine, small: Path, small_newer: Path
+    ) -> None:
+        for release in (small, small_newer):
+            assert machine.install(release).returncode == 0
+        without_python(machine)
+        done = machine.install(small, "--rollback")
+        assert done.returncode == 0, done.stderr
+        assert machine.version() == "1.0.0"
+
     def test_point_25_up_down_and_back(self, machine: Machine, small: Path, small_newer: Path) -> None:
         for release, version in ((small, "1.0.0"), (small_newer, "1.1.0"), (small, "1.0.0")):
             assert machine.install(release).returncode == 0

@@ -92,12 +92,21 @@ def test_point_02_what_is_appended_is_never_run(machine: Machine, small: Path, s
     script = (small / "install.sh").read_bytes() + b"\necho pwned >pwned\n: >pwned\n"
     assert machine.pipe(script, "--help", shell=shell).returncode == 0
     assert machine.pipe(script, "--nonsense", shell=shell).returncode == 2
+    assert machine.pipe(script, "--dry-run", "--from", str(small), shell=shell).returncode == 0
     assert tree(machine.work) == {}
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
-def test_point_03_curl_says_nothing_of_an_early_failure(machine: Machine, small: Path, shell: str) -> None:
-    with served(small) as server:
+def test_point_03_curl_says_nothing_of_an_early_failure(
+    machine: Machine, small: Path, tmp_path: Path, shell: str
+) -> None:
+    """The script is longer than a pipe holds, so curl hears of a reader that leaves early."""
+    text = (small / "install.sh").read_text()
+    assert text.count('\n  main "$@"\n') == 1
+    longer = text.replace('\n  main "$@"\n', "\n" + "  # more\n" * 40_000 + '  main "$@"\n')
+    (tmp_path / "longer").mkdir()
+    (tmp_path / "longer" / "install.sh").write_text(longer)
+    with served(tmp_path / "longer") as server:
         line = f"curl -fsSL {server.url}/install.sh | {shell} -s -- --nonsense"
         done = subprocess.run(
             ["bash", "-c", line], env=machine.env(PATH=None), capture_output=True, text=True, timeout=60

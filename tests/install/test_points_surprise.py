@@ -117,6 +117,19 @@ class TestPoint17:
         assert machine.version() == "1.1.0"
         assert {path.split("/")[1] for path in asked} == {"1.1.0"}
 
+    def test_point_17_a_script_of_another_release_that_its_sums_do_not_know_is_not_run(
+        self, machine: Machine, small: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "host" / "1.1.0").mkdir(parents=True)
+        script = (small / "install.sh").read_bytes()
+        (tmp_path / "host" / "1.1.0" / "SHA256SUMS").write_bytes((small / "SHA256SUMS").read_bytes())
+        (tmp_path / "host" / "1.1.0" / "install.sh").write_text(f"echo run >'{machine.home}/run'\n")
+        with served(tmp_path / "host") as server:
+            base = ["--base-url", f"{server.url}/1.0.0", "--insecure-test"]
+            done = machine.pipe(script, *base, "--version", "1.1.0")
+        assert (done.returncode, "is not what SHA256SUMS says" in done.stderr) == (5, True)
+        assert tree(machine.home) == {}
+
     @pytest.mark.slow
     @pytest.mark.parametrize("client", ["curl", "wget", "busybox", "python"])
     def test_point_17_a_version_that_is_not_there_is_said_and_where_the_others_are(

@@ -74,6 +74,12 @@ def test_point_08_a_tool_that_does_not_work_is_no_pass(machine: Machine, small: 
     assert tree(machine.home) == {}
 
 
+def test_point_08_an_answer_of_nothing_is_no_match_for_a_sum_of_nothing(machine: Machine, small: Path) -> None:
+    machine.stand_in("sha256sum")
+    assert machine.pipe(baked(small, BUNDLE_SHA256=""), "--from", str(small)).returncode == 5
+    assert tree(machine.home) == {}
+
+
 def test_point_08_without_any_tool_it_ends(machine: Machine, small: Path) -> None:
     machine.take("sha256sum", "python3")
     assert machine.install(small).returncode == 3
@@ -165,6 +171,28 @@ def test_point_09_from_https_nothing_leads_back_to_http(
 
 
 @pytest.mark.slow
+def test_point_09_wget_which_cannot_tell_where_it_is_led_follows_nothing(
+    machine: Machine, small: Path, tmp_path: Path
+) -> None:
+    machine.fetch_with("wget")
+    (tmp_path / "nothing").mkdir()
+    with served(tmp_path / "nothing") as other, served(small) as server:
+
+        def redirect(answer: object) -> bool:
+            answer.send_response(302)  # type: ignore[attr-defined]
+            answer.send_header("Location", f"{other.url}/there")  # type: ignore[attr-defined]
+            answer.end_headers()  # type: ignore[attr-defined]
+            return True
+
+        server.misbehave = redirect
+        script = (small / "install.sh").read_bytes()
+        done = machine.pipe(script, "--base-url", server.url, "--insecure-test")
+    assert done.returncode == 4
+    assert "or a redirection" in done.stderr
+    assert (len(server.asked), other.asked) == (1, [])
+
+
+@pytest.mark.slow
 def test_point_09_what_has_no_hash_here_comes_by_a_client_that_looks_at_certificates(
     machine: Machine, small: Path, certificate: Path
 ) -> None:
@@ -249,10 +277,15 @@ class TestPoint11:
         signed = tmp_path / "signed"
         shutil.copytree(small, signed)
         (signed / "SHA256SUMS.minisig").write_text("signature\n")
-        (signed / "SHA256SUMS").write_text("0  nothing\n")
         machine.stand_in("minisign")
         script = baked(small, SIGNING_KEY="RWQx")
-        assert machine.pipe(script, "--from", str(signed), "--verify-signature").returncode == 5
+        sums = (small / "SHA256SUMS").read_text().splitlines(keepends=True)
+        for line in (one for one in sums if not one.endswith("  install.sh\n")):
+            other = [f"{'0' * 64}{one[64:]}" if one == line else one for one in sums]
+            (signed / "SHA256SUMS").write_text("".join(other))
+            done = machine.pipe(script, "--from", str(signed), "--verify-signature")
+            assert done.returncode == 5
+            assert f"what was signed is another {line.split()[1]}" in done.stderr
         assert tree(machine.home) == {}
 
 

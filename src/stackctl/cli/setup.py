@@ -78,7 +78,7 @@ def _install(given: Mapping[str, str], voice: _Voice) -> None:
         python=given["python"],
     )
     with installation.locked(PATIENCE):
-        if is_current(installation, release) and not given["force"]:
+        if not given["force"] and is_current(installation, release, launcher, os.environ):
             voice.say(f"stackctl {release.version} is already installed: {launcher}")
             return
         try:

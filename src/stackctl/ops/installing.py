@@ -68,10 +68,17 @@ class Put:
     removed: tuple[str, ...]
 
 
-def is_current(installation: Installation, release: Release) -> bool:
-    """Whether just this release is in use already."""
+def is_current(
+    installation: Installation, release: Release, launcher: Path, environ: Mapping[str, str]
+) -> bool:
+    """Whether just this release is in use already, is linked where it is wanted, and runs."""
     facts = installation.facts(installation.version_at("current"))
-    return facts.get("wheel") == release.wheel_sha256 and installation.owns(installation.launcher)
+    if facts.get("wheel") != release.wheel_sha256 or not installation.owns(launcher):
+        return False
+    with suppress(StackctlError):
+        check_runs(launcher, release.version, environ)
+        return True
+    return False
 
 
 def install(
