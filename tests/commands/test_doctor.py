@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -283,6 +284,18 @@ def test_a_shadowed_command_is_named(cli: Cli, tmp_path: Path) -> None:
     assert found.running == os.path.realpath(tmp_path / "b" / "stackctl")
     shadowed = checks(cli("doctor", "--json", PATH=f"{path}:{os.environ['PATH']}"))["command"]
     assert f"a shell finds {tmp_path}/a/stackctl" in shadowed["message"]
+
+
+def test_the_folder_for_path_is_the_one_of_the_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the version's own, which an update leaves."""
+    version = tmp_path / "prefix" / "versions" / "1.0.0"
+    version.mkdir(parents=True)
+    (version / "release").write_text("version 1.0.0\n")
+    (tmp_path / "prefix" / "receipt").write_text(f"bin_dir {tmp_path}/bin\n")
+    monkeypatch.setattr(sys, "prefix", str(version))
+    assert programs("", {"PATH": ""}).folder == f"{tmp_path}/bin"
+    monkeypatch.undo()
+    assert programs("", {"PATH": ""}).folder == str(Path(sys.executable).parent)
 
 
 def test_a_link_to_the_same_command_is_no_other_one(tmp_path: Path) -> None:

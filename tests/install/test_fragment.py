@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from commandline import Cli
 
-from stackctl.core.errors import UsageError
+from stackctl.core.errors import StackctlError, UsageError
 from stackctl.core.makefile import TARGETS, Asked, fragment, read_fragment, same_fragment
+from stackctl.ops.authoring import write_new
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("stackctl.mk.golden")
@@ -227,6 +228,14 @@ def test_a_file_of_somebody_is_not_overwritten(cli: Cli) -> None:
         assert path.read_text() == text
     cli("make", "--force").ok()
     cli("make", "--check").ok()
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_where_it_cannot_be_written_its_folder_is_named_and_not_the_state(force: bool) -> None:
+    """In a folder where root too can make no file."""
+    with pytest.raises(StackctlError, match=r"cannot write `/sys/stackctl\.mk`") as caught:
+        write_new(Path("/sys/stackctl.mk"), TEXT, force=force)
+    assert caught.value.hint == "look at `ls -ld /sys` and `df /sys`"
 
 
 def test_printed_it_is_the_same(cli: Cli) -> None:

@@ -15,6 +15,8 @@ import pytest
 from installer import Machine, served, tree
 
 import stackctl
+from stackctl.ops.updating import choices
+from stackctl.state.installation import Installation
 
 WAIT = 60.0
 
@@ -46,7 +48,7 @@ class Own:
 
 @pytest.fixture
 def own(machine: Machine, real: Path) -> Own:
-    done = machine.install(real)
+    done = machine.install(real, "--no-completions")
     assert done.returncode == 0, done.stderr
     return Own(machine)
 
@@ -100,6 +102,7 @@ def test_the_supervisor_is_handed_over_and_watches_on(own: Own, host: str) -> No
         assert (data["from"], data["to"]) == (stackctl.__version__, "99.1.0")
         second = watched(own, "99.1.0")
         assert own("--version").stdout == "stackctl 99.1.0\n"
+        assert not list(own.machine.home.rglob("_stackctl")), "completions were not wanted"
         own("self", "rollback")
         third = watched(own, stackctl.__version__)
         assert len({first, second, third}) == 3
@@ -135,6 +138,23 @@ def watched(own: Own, version: str) -> int:
 
 def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/cmdline").exists() and b"supervise" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_an_update_keeps_what_was_chosen(tmp_path: Path) -> None:
+    own = Installation(tmp_path / "prefix")
+    (own.folder_of("1") / "bin").mkdir(parents=True)
+    (own.prefix / "current").symlink_to("versions/1")
+    python = tmp_path / "python3"
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    own.seal("1", {"method": "venv", "python": str(python)})
+    own.record("file", "/home/me/.bashrc")
+    kept = ("--no-modify-path", "--no-completions", "--method", "venv", "--python", str(python))
+    assert choices(own, {"PATH": "/usr/bin"}) == kept
+    assert choices(own, {"PATH": str(tmp_path)}) == kept[:-2]
+    own.record("file", "/home/me/.local/share/zsh/site-functions/_stackctl")
+    own.seal("1", {"method": "uv", "python": f"{python}.gone"})
+    assert choices(own, {"PATH": "/usr/bin"}) == ("--no-modify-path",)
 
 
 @pytest.mark.slow

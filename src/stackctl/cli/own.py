@@ -102,7 +102,7 @@ def _update(
     with tempfile.TemporaryDirectory(prefix="stackctl-") as temporary:
         path = Path(temporary) / "install.sh"
         path.write_bytes(script)
-        done = run_script(path, installation, folder, os.environ, ("--no-modify-path",))
+        done = run_script(path, installation, folder, os.environ)
     for line in done.stderr.splitlines():
         session.output.note(line)
     if done.code != 0:

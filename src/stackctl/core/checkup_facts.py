@@ -178,7 +178,7 @@ class Program:
         running: Real path of the command that runs, or of the one that its interpreter has; empty when
             neither is there.
         on_path: Each `stackctl` on PATH in order, with its real path.
-        folder: Where the running interpreter keeps its commands.
+        folder: Where install.sh has linked the command; else where the running interpreter keeps it.
     """
 
     running: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import StackctlError, UnknownName, UsageError
+from stackctl.core.errors import StackctlError, StateError, UnknownName, UsageError
 from stackctl.core.limits import effective
 from stackctl.core.names import check_name, nearest
 from stackctl.core.stacktext import stack_text
@@ -224,10 +225,17 @@ def write_new(path: Path, text: str, *, force: bool = False) -> None:
         if path.parent.is_dir():
             raise UsageError(f"`{path}` is there already", hint="choose another name") from error
         raise UsageError(f"`{path.parent}` is no folder", hint="move it out of the way") from error
+    except StateError as error:
+        error.hint = _look_at(path.parent)
+        raise
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        hint = f"look at `ls -ld {path.parent}` and `df {path.parent}`"
-        raise StackctlError(f"cannot write `{path}`: {reason}", hint=hint) from error
+        raise StackctlError(f"cannot write `{path}`: {reason}", hint=_look_at(path.parent)) from error
+
+
+def _look_at(folder: Path) -> str:
+    shown = shlex.quote(str(folder))
+    return f"look at `ls -ld {shown}` and `df {shown}`"
 
 
 def add_lines(path: Path, there: str, lines: Sequence[str]) -> None:

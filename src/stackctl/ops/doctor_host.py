@@ -6,11 +6,14 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from stackctl.core.checkup_facts import Disk, Program, Route
+from stackctl.core.errors import StateError
 from stackctl.engine.endpoint import find_program
+from stackctl.state.installation import installation_of
 
 ROUTES = Path("/proc/net/route")
 NAME = "stackctl"
@@ -73,13 +76,21 @@ def programs(started: str, environ: Mapping[str, str]) -> Program:
         started: The path that this command was started by, empty when its interpreter was started.
         environ: The environment with PATH.
     """
-    folder = Path(sys.executable).parent
-    own = started or find_program(str(folder / NAME), environ)
+    own = started or find_program(str(Path(sys.executable).parent / NAME), environ)
     return Program(
         running=os.path.realpath(own) if own else "",
         on_path=tuple(_on_path(environ)),
-        folder=str(folder),
+        folder=str(_command_folder()),
     )
+
+
+def _command_folder() -> Path:
+    """The folder that belongs on PATH; a version's own folder goes with an update."""
+    with suppress(StateError):
+        installed = installation_of(Path(sys.prefix))
+        if installed is not None:
+            return installed.launcher.parent
+    return Path(sys.executable).parent
 
 
 def _on_path(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ LONGEST = 900.0
 """Seconds for pip, which may have to fetch packages over a slow line."""
 _TRY = 60.0
 _HANDOVER = 90.0
-_COMPLETIONS = {
+COMPLETIONS = {
     "bash": "bash-completion/completions/stackctl",
     "zsh": "zsh/site-functions/_stackctl",
     "fish": "fish/vendor_completions.d/stackctl.fish",
@@ -199,7 +199,7 @@ def write_completions(installation: Installation, data: Path, environ: Mapping[s
         data: The user's data folder (XDG_DATA_HOME).
     """
     written = []
-    for shell, place in _COMPLETIONS.items():
+    for shell, place in COMPLETIONS.items():
         with suppress(StackctlError):
             done = run([str(installation.program), "completion", shell], timeout=_TRY, env=environ)
             if done.code == 0 and installation.write(data / place, done.stdout):

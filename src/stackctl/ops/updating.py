@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 from stackctl.core.errors import StackctlError, UsageError
 from stackctl.engine.process import run
 from stackctl.ops.fetching import fetch
+from stackctl.ops.installing import COMPLETIONS
 
 if TYPE_CHECKING:
     from stackctl.engine.process import Completed
@@ -81,15 +84,29 @@ def version_of(script: bytes) -> str:
     return found[1].decode()
 
 
-def run_script(
-    path: Path, installation: Installation, folder: str, environ: Mapping[str, str], options: tuple[str, ...]
-) -> Completed:
-    """Let a checked script install its release where this one is; how it ended.
+def choices(installation: Installation, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The options of install.sh that keep what was chosen when the version in use was installed.
+
+    A Python that PATH leads to is not among them: the new version may need another one.
+    """
+    facts = installation.facts(installation.version_at("current"))
+    options = ["--no-modify-path"]
+    if not any(one.endswith(tuple(COMPLETIONS.values())) for one in installation.receipt.every("file")):
+        options.append("--no-completions")
+    if facts.get("method") == "venv":
+        options += ["--method", "venv"]
+    python = facts.get("python", "")
+    named = shutil.which(Path(python).name, path=environ.get("PATH")) != python
+    return (*options, "--python", python) if named and os.access(python, os.X_OK) else tuple(options)
+
+
+def run_script(path: Path, installation: Installation, folder: str, environ: Mapping[str, str]) -> Completed:
+    """Let a checked script install its release where this one is and as this one was; how it ended.
 
     Raises:
         TimedOut: It took more than half an hour.
     """
     where = ["--prefix", str(installation.prefix), "--bin-dir", str(installation.launcher.parent)]
     source = ["--base-url", folder, *(["--insecure-test"] if folder.startswith("http:") else [])]
-    argv = ["sh", str(path), *where, *source, "--yes", *options]
+    argv = ["sh", str(path), *where, *source, "--yes", *choices(installation, environ)]
     return run(argv, timeout=_LONGEST, env=environ)
