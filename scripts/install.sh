@@ -97,8 +97,8 @@ USAGE
 
   take_value() {
     case $2 in
-      '' | -* | *'
-'*) refuse "option $1 needs a value of one line" ;;
+      '' | -* | '~'* | *'
+'*) refuse "option $1 needs a value: one line, with neither - nor ~ in front" ;;
     esac
     case $1 in
       --prefix) prefix=$2 ;;

@@ -85,6 +85,7 @@ def test_the_real_release_comes_and_goes(machine: Machine, real: Path) -> None:
     assert "stackctl/cli/main.py" in own("self", "doctor", code=1).stdout
     package.write_text(text)
     assert "there is no version before" in own("self", "rollback", code=1).stderr
+    assert "there is no version before" in own("self", "rollback", "--dry-run", code=1).stderr
     assert "it came from files" in own("self", "update", code=2).stderr
     own("self", "uninstall", "--dry-run")
     own("self", "uninstall")

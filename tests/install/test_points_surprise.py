@@ -204,7 +204,15 @@ def test_point_18_the_plan_says_what_becomes_of_the_path(
     "options",
     [
         *(["--nonsense"], ["-x"], ["extra"], ["--dry-run=yes"], ["--prefix"], ["--prefix="], ["--version"]),
-        *(["--prefix", "--dry-run"], ["--method", "pip"], ["--bin-dir", "a\nb"], ["-qv"], ["--"], [""]),
+        *(
+            ["--prefix", "--dry-run"],
+            ["--method", "pip"],
+            ["--bin-dir", "a\nb"],
+            ["--prefix=~/a"],
+            ["-qv"],
+            ["--"],
+            [""],
+        ),
     ],
 )
 def test_point_19_a_wrong_word_ends_before_anything_is_done(

@@ -74,7 +74,7 @@ def test_point_08_a_tool_that_does_not_work_is_no_pass(machine: Machine, small: 
     assert tree(machine.home) == {}
 
 
-def test_point_08_an_answer_of_nothing_is_no_match_for_a_sum_of_nothing(
+def test_point_07_an_answer_of_nothing_is_no_match_for_a_sum_of_nothing(
     machine: Machine, small: Path
 ) -> None:
     machine.stand_in("sha256sum")

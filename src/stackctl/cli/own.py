@@ -114,13 +114,12 @@ def _update(
 
 
 def _roll_back(session: Session, installation: Installation, dry: bool) -> int:
-    from stackctl.ops.uninstalling import roll_back
+    from stackctl.ops.uninstalling import name_before, roll_back
 
     if dry:
-        before = installation.version_at("previous")
-        session.output.result({"from": installation.version_at("current"), "to": before or None})
-        words = f"{before} would be used again" if before else "there is no version before this one"
-        session.output.line(words)
+        before = name_before(installation)
+        session.output.result({"from": installation.version_at("current"), "to": before})
+        session.output.line(f"{before} would be used again")
         return 0
     with installation.locked(_WAIT):
         old, new = roll_back(installation, os.environ)

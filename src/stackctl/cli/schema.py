@@ -32,8 +32,9 @@ def schema_command(session: Session, kind: str | None) -> None:
             session.output.table(("SCHEMA", "OF WHAT"), list(titles.items()))
         return
     if kind not in KINDS:
-        near = nearest(kind, KINDS, most=1) or KINDS
-        raise UsageError(f"there is no schema `{kind}`", hint=f"there are: {', '.join(near)}")
+        near = nearest(kind, KINDS, most=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(KINDS)}"
+        raise UsageError(f"there is no schema `{kind}`", hint=hint)
     found = schema(kind)
     session.output.result(found)
     session.output.line(json.dumps(found, indent=2, ensure_ascii=False))

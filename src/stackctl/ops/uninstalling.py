@@ -81,15 +81,25 @@ def _is_empty(path: Path) -> bool:
     return path.is_file() and path.stat().st_size == 0
 
 
+def name_before(installation: Installation) -> str:
+    """The name of the version before the one in use.
+
+    Raises:
+        StateError: There is none.
+    """
+    name = installation.version_at("previous")
+    if not name or not installation.facts(name):
+        raise StateError("there is no version before this one", hint="`stackctl self update --version X`")
+    return name
+
+
 def roll_back(installation: Installation, environ: Mapping[str, str]) -> tuple[str, str]:
     """Use the version before once more; the versions' names, then and now.
 
     Raises:
         StackctlError: There is none, or it does not run.
     """
-    name = installation.version_at("previous")
-    if not name or not installation.facts(name):
-        raise StateError("there is no version before this one", hint="`stackctl self update --version X`")
+    name = name_before(installation)
     version = installation.facts(name)["version"]
     check_runs(installation.folder_of(name) / "bin" / "stackctl", version, environ)
     return installation.use(name), name
