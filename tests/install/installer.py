@@ -49,6 +49,7 @@ elif words[:2] == ["self", "uninstall"]:
         print(belongings(installation))
     else:
         uninstall(installation)
+        "--quiet" in sys.argv or print("gone")
 elif words[:2] == ["self", "rollback"]:
     import os
     from stackctl.ops.uninstalling import roll_back

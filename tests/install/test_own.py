@@ -15,7 +15,8 @@ import pytest
 from installer import Machine, served, tree
 
 import stackctl
-from stackctl.ops.updating import choices
+from stackctl.core.errors import UsageError
+from stackctl.ops.updating import choices, release_folder
 from stackctl.state.installation import Installation
 
 WAIT = 60.0
@@ -139,6 +140,12 @@ def watched(own: Own, version: str) -> int:
 
 def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/cmdline").exists() and b"supervise" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_an_update_from_a_place_whose_password_was_not_kept_says_so() -> None:
+    with pytest.raises(UsageError, match="the password for") as caught:
+        release_folder("https://***@example.test/x", "1.0", "")
+    assert caught.value.hint == "give --base-url URL"
 
 
 def test_an_update_keeps_what_was_chosen(tmp_path: Path) -> None:

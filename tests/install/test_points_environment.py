@@ -104,6 +104,9 @@ def test_point_31_each_trouble_of_curl_has_its_remedy(
     assert (done.returncode, word in done.stderr.splitlines()[-1]) == (4, True), done.stderr
     assert set((machine.root / "seen").read_text().splitlines()) == {f"http://proxy.test:1 {machine.home}"}
     assert not [call for call in machine.calls if " -q" in call]
+    tries = 1 if code in (22, 60) else 3
+    assert [call for call in machine.calls if call.startswith("sleep")] == ["sleep 1", "sleep 2"][: tries - 1]
+    assert len([call for call in machine.calls if call.startswith("curl")]) == tries
     assert tree(machine.home) == {}
 
 
@@ -199,6 +202,26 @@ class TestPoint33:
         done = machine.install(small)
         assert done.returncode == 3
         assert "sudo apt-get install -y python3-venv" in done.stderr
+
+    @pytest.mark.slow
+    def test_point_33_what_the_environment_wants_of_python_is_not_done(
+        self, machine: Machine, small: Path
+    ) -> None:
+        """Folders of modules, places for packages, files that everybody may write."""
+        (machine.work / "modules").mkdir()
+        for name in ("shlex", "zipfile", "json"):
+            (machine.work / "modules" / f"{name}.py").write_text("raise SystemExit('not this one')\n")
+        machine.environ |= {"PYTHONPATH": str(machine.work / "modules"), "PYTHONHOME": "/nonexistent"}
+        before = os.umask(0)
+        try:
+            done = machine.install(small, "--modify-path")
+        finally:
+            os.umask(before)
+        assert done.returncode == 0, done.stderr
+        loose = [
+            path for path in machine.home.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o22
+        ]
+        assert loose == []
 
     @pytest.mark.slow
     def test_point_33_without_ensurepip_it_installs(self, machine: Machine, real: Path) -> None:

@@ -50,6 +50,9 @@ def test_point_24_another_folder_for_the_command_is_no_repetition(machine: Machi
     assert (done.returncode, done.stdout) == (0, f"{other}\n"), done.stderr
     said = subprocess.run([str(other), "--version"], env=machine.env(), capture_output=True, text=True)
     assert said.stdout == "stackctl 1.0.0\n"
+    again = machine.install(small)
+    assert again.stdout == f"{other}\n"
+    assert f"already installed: {other}" in again.stderr
     assert machine.install(small, "--uninstall").returncode == 0
     assert tree(machine.home) == {}
 

@@ -21,6 +21,8 @@ class TestPoint36:
         loud = machine.install(small, "--force")
         assert loud.stdout == f"{machine.launcher}\n"
         assert "\x1b" not in loud.stderr
+        gone = machine.install(small, "-q", "--uninstall")
+        assert (gone.returncode, gone.stdout, gone.stderr) == (0, "", "")
 
     @pytest.mark.parametrize("options", [("-q",), ("-q", "--from", "/no/such"), ("-q", "--nonsense")])
     def test_point_36_errors_are_always_said(
@@ -37,7 +39,9 @@ class TestPoint36:
         done = machine.pipe(script, "-v", "--base-url", SECRET)
         assert done.returncode == 4
         assert "https://***@example.test/x" in done.stderr
-        assert "hunter2" not in done.stderr
+        other = machine.pipe(script, "-v", "--base-url", SECRET, "--version", "7.7")
+        assert "hint: is there a 7.7? https://***@example.test/x/install.sh" in other.stderr
+        assert "hunter2" not in done.stderr + other.stderr
 
 
 @pytest.mark.slow

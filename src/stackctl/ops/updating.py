@@ -41,6 +41,8 @@ def release_folder(base_url: str, installed: str, wanted: str) -> str:
     local = parts.scheme == "http" and parts.hostname in _LOOPBACK
     if not base:
         raise UsageError("nothing says where releases are: it came from files", hint="give --base-url URL")
+    if parts.username == "***":
+        raise UsageError(f"the password for `{base}` was not kept", hint="give --base-url URL")
     if parts.scheme not in ("https", "file") and not local:
         raise UsageError(f"`{base}` is not https", hint="give an https:// or file:// URL")
     return f"{base}/{wanted}" if wanted else base
