@@ -1,4 +1,4 @@
-"""Writes the parts of README and docs/ that are generated from the code, or checks that they are true.
+"""Writes the parts of README and docs/, and the table of options, that come from the code, or checks them.
 
 Usage: docs.py [--check]
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import api_reference
 import click
+import option_table
 import sidecar_table
 
 from stackctl.cli.main import COMMANDS, SECTIONS, stackctl
@@ -291,6 +292,9 @@ def schema_text(kind: str) -> str:
 
 
 def generated() -> dict[Path, str]:
+    options = (
+        option_table.text()
+    )  # first: a command keeps the names of its `--help` that it was first asked for
     pages = {
         "commands": commands_page(),
         "exit-codes": exit_codes_page(),
@@ -307,7 +311,7 @@ def generated() -> dict[Path, str]:
     found |= {ROOT / REFERENCE / f"schemas/{kind}.schema.json": schema_text(kind) for kind in schemas.KINDS}
     sidecars = table(sidecar_table.HEADINGS, sidecar_table.rows())
     found[ROOT / "docs/sidecars.md"] = with_blocks("docs/sidecars.md", {"sidecars": sidecars})
-    return found
+    return found | {option_table.PATH: options}
 
 
 def with_blocks(path: str, blocks: Mapping[str, str]) -> str:

@@ -17,15 +17,15 @@ from pathlib import Path
 import pytest
 from commandline import Cli
 
-from stackctl.cli.candidates import SHELLS, WORDS
-from stackctl.cli.completion import read_words
-from stackctl.cli.main import COMMANDS
+from stackctl.cli.candidates import WORDS
+from stackctl.cli.commands import COMMANDS, SHELLS
+from stackctl.cli.typed import read_words
 from stackctl.core.names import project_name
 from stackctl.core.records import Deadline, EnvironmentRecord, ServiceRecord
 from stackctl.state.home import open_home
 from stackctl.state.store import FileStore
 
-SLOW = ("yaml", "jinja2", "rich", "python_on_whales", "pydantic", "psutil")
+SLOW = ("click", "dataclasses", "yaml", "jinja2", "rich", "python_on_whales", "pydantic", "psutil")
 SERVICE = ServiceRecord(pids=1, memory=1, swap=1, cpus=1)
 
 Complete = Callable[..., list[str]]
@@ -149,6 +149,9 @@ def test_templates(in_bash: Complete) -> None:
 def test_somebody_elses_words_are_left_alone(in_bash: Complete) -> None:
     assert in_bash("exec", "shop", "web", "--") == []
     assert in_bash("with", "shop", "--", "--j") == []
+    assert in_bash("run", "image", "--j") == []
+    assert in_bash("guard", "run", "make", "--j") == []
+    assert in_bash("guard", "") == ["run", "sweep"]
 
 
 def test_damage_is_silent(in_bash: Complete, cli: Cli) -> None:
@@ -170,11 +173,14 @@ def test_asking_makes_nothing(cli: Cli, in_bash: Complete) -> None:
     assert not cli.home.exists()
 
 
-@pytest.mark.parametrize("words", ["down ", "logs shop ", "up ", "templates ", "-q d"])
+@pytest.mark.parametrize(
+    "words", ["down ", "logs shop ", "up ", "templates ", "run --in shop t", "up --", "-q d", "url --from "]
+)
 def test_nothing_slow_is_loaded(cli: Cli, words: str) -> None:
+    cli.stack("shop", TASKS)
     count = len(words.split(" "))
     code = (
-        "import sys; from stackctl.cli.door import run; code = run([]); "
+        "import sys; from stackctl.cli.tab import answer; import os; code = answer(os.environ); "
         f"print(code, *(name for name in {SLOW} if name in sys.modules), file=sys.stderr)"
     )
     env = cli.environment(
@@ -224,10 +230,16 @@ def test_options_are_told_from_words() -> None:
     assert typed.words == ["logs", "shop"]
     assert typed.options == {"--home": "/x", "--tail": "5"}
     assert read_words(["new", "shop", "--template"]).pending == "--template"
+    assert read_words(["exec", "-Tu", "me", "shop"]).words == ["exec", "shop"]
+    assert read_words(["exec", "-Tume", "shop"]).options == {"-u": "me"}
+    assert read_words(["self", "--version", "1"]).words == ["self"]
+    assert read_words(["--version", "self"]).words == ["self"]
+    assert read_words(["guard", "run", "make", "--pids"]).pending == ""
     assert read_words(["exec", "-u", "me", "shop", "web", "-x"]).words == ["exec", "shop", "web", "-x"]
 
 
-TASKS = "template: hello\ntasks: {test: {image: a}, tidy: {image: a}}\n"
+TASKS = "template: hello\ntasks:\n  test: {image: a}\n  tidy:\n    image: a\n"
+TASKS_ON_A_LINE = "template: hello\ntasks: {test: {image: a}, tidy: {image: a}}\n"
 SHOWN = [
     ("up sh", "up shop"),
     ("up hel", "up hello"),
@@ -238,11 +250,24 @@ SHOWN = [
 ]
 
 
-def test_tasks_of_a_stack(in_bash: Complete, cli: Cli) -> None:
-    cli.stack("shop", TASKS)
+@pytest.mark.parametrize("text", [TASKS, TASKS_ON_A_LINE])
+def test_tasks_of_a_stack(in_bash: Complete, cli: Cli, text: str) -> None:
+    cli.stack("shop", text)
     assert in_bash("run", "--in", "shop", "") == ["test", "tidy"]
     assert in_bash("run", "--in", "nothing", "") == []
     assert in_bash("run", "") == []
+    assert set(in_bash("run", "--in", "s")) == {"shop", project_name("shop", str(cli.checkout), "two")}
+
+
+def test_bash_makes_three_words_of_an_option_with_its_value(in_bash: Complete, cli: Cli) -> None:
+    assert in_bash("down", "--home", "=", str(cli.home.parent / "nothing"), "") == []
+    assert in_bash("--home", "=", str(cli.home), "logs", "shop", "w") == ["web"]
+    assert in_bash("env", "--format", "=") == in_bash("env", "--format", "=", "") != []
+    assert in_bash("env", "--format", "=", "j") == ["json"]
+
+
+def test_docker_contexts(in_bash: Complete) -> None:
+    assert "default" in in_bash("up", "--context", "d")
 
 
 def typed_at(shell: str, setup: str, begun: str, cli: Cli, folder: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from stackctl.core.errors import StateError
 from stackctl.core.records import SCHEMA
-from stackctl.state import record_files
+from stackctl.state import layout, record_files
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -18,7 +18,7 @@ def folder(tmp_path: Path, schema: int) -> Path:
     text = (GOLDEN / f"record-schema-{schema}.json").read_text()
     made = tmp_path / json.loads(text)["project"]
     made.mkdir()
-    (made / record_files.RECORD).write_text(text)
+    (made / layout.RECORD).write_text(text)
     return made
 
 
@@ -31,13 +31,13 @@ def test_every_older_schema_is_read_and_written_back_as_the_present_one(tmp_path
     assert (record.aim, record.attempts, record.restarts, record.halted) == ("stopped", 0, {}, ())
     assert record.services["web"].watchdog["urgent_pids"] == 245
     record_files.write_record(made, record)
-    assert json.loads((made / record_files.RECORD).read_text())["schema"] == SCHEMA
+    assert json.loads((made / layout.RECORD).read_text())["schema"] == SCHEMA
     assert record_files.read_record(made) == record
 
 
 def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     made = folder(tmp_path, 1)
-    path = made / record_files.RECORD
+    path = made / layout.RECORD
     raw = {**json.loads(path.read_text()), "schema": SCHEMA + 1}
     path.write_text(json.dumps(raw))
     with pytest.raises(StateError, match="a newer stackctl wrote"):
@@ -59,8 +59,8 @@ def test_recall_reads_again_only_what_changed(tmp_path: Path) -> None:
     (third,) = recall.survey(record_files.environment_folders(tmp_path)).records
     assert third is not first
     assert third == first
-    (made / record_files.RECORD).write_text("{")
+    (made / layout.RECORD).write_text("{")
     damaged = recall.survey(record_files.environment_folders(tmp_path))
     assert damaged.unreadable == ((made.name, "it is no JSON"),)
-    (made / record_files.RECORD).unlink()
+    (made / layout.RECORD).unlink()
     assert recall.survey(record_files.environment_folders(tmp_path)) == record_files.Survey((), ())

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stackctl.core.errors import StateError
-from stackctl.state.home import config_file, file_system, home_path, open_home, policy_file
+from stackctl.state.home import file_system, open_home
+from stackctl.state.layout import config_file, home_path, policy_file
 
 
 def mode(path: Path) -> int:

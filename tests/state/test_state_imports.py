@@ -20,7 +20,8 @@ def test_listing_loads_no_slow_library(tmp_path, start) -> None:
 import json
 from pathlib import Path
 import stackctl.state, stackctl.state.clock
-from stackctl.state.home import home_path, open_home
+from stackctl.state.home import open_home
+from stackctl.state.layout import home_path
 from stackctl.state.store import FileStore
 store = FileStore(open_home(home_path(sys.argv[1], {})))
 list(store.records())

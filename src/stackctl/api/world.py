@@ -53,7 +53,8 @@ class World:
         from stackctl.ops.keeping_watch import is_automatic
         from stackctl.ops.surroundings import find_places, read_configuration, read_machine_policy
         from stackctl.state.clock import SystemClock
-        from stackctl.state.home import home_path, open_home
+        from stackctl.state.home import open_home
+        from stackctl.state.layout import home_path
         from stackctl.state.store import FileStore
 
         if supervisor not in (None, *get_args(Supervision)):

@@ -13,19 +13,9 @@ from stackctl.cli.words import shown_path
 from stackctl.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from stackctl.cli.session import Session
     from stackctl.core.stack import Template, Variable
     from stackctl.ops.authoring import TemplateEntry
-
-
-def _complete_template(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem[Any]]:
-    from stackctl.cli.candidates import complete_stack_templates
-
-    return complete_stack_templates(ctx, param, incomplete)
 
 
 @command("templates")
@@ -142,7 +132,6 @@ def _variable_data(variable: Variable) -> dict[str, Any]:
     "--template",
     default="",
     metavar="TEMPLATE",
-    shell_complete=_complete_template,
     help="What to make it from.",
 )
 @files_option("Make it from this compose file instead")

@@ -4,221 +4,198 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-import click
-from click.shell_completion import CompletionItem
+from stackctl.cli.commands import OWN_ACTIONS, SERVICE_ACTIONS, SHELLS
+from stackctl.state.layout import home_path
 
 if TYPE_CHECKING:
-    from stackctl.core.records import EnvironmentRecord
+    from stackctl.cli.typed import Typed
+    from stackctl.state.glance import Glimpse
 
-SHELLS = ("bash", "zsh", "fish")
 
-
-@dataclass(slots=True)
-class Typed:
-    """What stands on the command line before the word to complete.
+class Word(NamedTuple):
+    """One word that is offered.
 
     Args:
-        words: The command and its arguments, options left out.
-        options: Option as typed -> its value.
-        pending: The option whose value is to be completed, empty for none.
-        ended: True behind a `--`.
+        about: What it is, for shells that show it.
+        kind: `plain`; `file` or `dir` where the shell itself knows what there is.
     """
 
-    words: list[str] = field(default_factory=list)
-    options: dict[str, str] = field(default_factory=dict)
-    pending: str = ""
-    ended: bool = False
-
-    @property
-    def home(self) -> Path:
-        """The state directory that is meant."""
-        from stackctl.state.home import home_path
-
-        return home_path(self.options.get("--home"), os.environ)
+    value: str
+    about: str = ""
+    kind: str = "plain"
 
 
-def complete_stacks(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_stacks(typed: Typed) -> Iterable[Word]:
     """Names of the stacks that can be found from here."""
-    from stackctl.ops.finding import stack_files
+    from stackctl.ops.listing import stack_files
 
-    return [CompletionItem(name, help=str(path)) for name, path in stack_files(_places(typed)).items()]
+    return [Word(name, str(path)) for name, path in stack_files(_bases()).items()]
 
 
-def complete_templates(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_templates(typed: Typed) -> Iterable[Word]:
     """Names of the templates that can be found from here."""
-    from stackctl.ops.finding import template_names
+    from stackctl.ops.listing import template_folders
 
-    return [CompletionItem(name, help=str(path)) for name, path in template_names(_places(typed)).items()]
+    return [Word(name, str(path)) for name, path in template_folders(_bases()).items()]
 
 
-def complete_stack_templates(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem[Any]]:
+def complete_stack_templates(typed: Typed) -> Iterable[Word]:
     """Templates that a stack can be made from, for options that name one."""
-    names: list[CompletionItem[Any]] = []
-    with suppress(Exception):
-        found = complete_templates(Typed())
-        names += (one for one in found if "/" not in one.value and one.value.startswith(incomplete))
-    return names
+    return [one for one in complete_templates(typed) if "/" not in one.value]
 
 
-def complete_contexts(incomplete: str) -> list[CompletionItem[Any]]:
+def complete_contexts(typed: Typed) -> Iterable[Word]:
     """Docker's contexts, for the option that names one."""
-    names: list[CompletionItem[Any]] = []
-    with suppress(Exception):
-        from stackctl.engine.endpoint import contexts
+    from stackctl.engine.endpoint import contexts
 
-        found = {"default": "this machine's own engine", **contexts(os.environ)}
-        names += (CompletionItem(one, help=host) for one, host in found.items() if one.startswith(incomplete))
-    return names
+    found = {"default": "this machine's own engine", **contexts(os.environ)}
+    return [Word(one, host) for one, host in found.items()]
 
 
-def complete_environments(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_environments(typed: Typed) -> Iterable[Word]:
     """Environments: by the stack's name where that means it here, by project elsewhere."""
-    return [
-        CompletionItem(_called(record, typed), help=f"{record.phase}, of {record.root}")
-        for record in _records(typed)
-    ]
+    here = _here(typed)
+    return [Word(_called(one, typed, here), f"{one.phase}, of {one.root}") for one in _environments(typed)]
 
 
-def complete_either(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_either(typed: Typed) -> Iterable[Word]:
     """Environments and tasks."""
     return [*complete_environments(typed), *complete_tasks(typed)]
 
 
-def complete_services_here(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_services_here(typed: Typed) -> Iterable[Word]:
     """Services of the environment of this folder's compose file, whose name may be left out."""
-    from stackctl.core.composefiles import DEFAULT_FILES
+    from stackctl.ops.listing import DEFAULT_FILES
 
     here = str(Path.cwd().resolve())
     names = [
         name
-        for record in _records(typed)
-        if record.root == here and Path(record.stack_file).name in DEFAULT_FILES
-        for name in record.services
+        for one in _environments(typed)
+        if one.root == here and Path(one.stack_file).name in DEFAULT_FILES
+        for name in one.services
     ]
-    return [CompletionItem(name) for name in dict.fromkeys(names)]
+    return [Word(name) for name in dict.fromkeys(names)]
 
 
-def complete_inside(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_inside(typed: Typed) -> Iterable[Word]:
     """Environments, and services of the one that is this folder's."""
     return [*complete_environments(typed), *complete_services_here(typed)]
 
 
-def complete_inside_either(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_inside_either(typed: Typed) -> Iterable[Word]:
     """Environments and tasks, and services of the environment that is this folder's."""
     return [*complete_either(typed), *complete_services_here(typed)]
 
 
-def complete_tasks(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_tasks(typed: Typed) -> Iterable[Word]:
     """Ids of the tasks that live, or ended a moment ago, those left out that were named already."""
-    from stackctl.core.records import LIVE
-    from stackctl.state.home import Home
-    from stackctl.state.record_files import survey
-    from stackctl.state.task_files import marked
+    from stackctl.core.phases import LIVE
+    from stackctl.state.glance import live_tasks
 
-    home = Home(typed.home)
-    records = survey(marked(home.live_tasks, home.tasks)).records
-    chosen = sorted(records, key=lambda one: (one.phase not in LIVE, one.project))
-    return [
-        CompletionItem(one.task.id, help=f"{one.phase}, {one.task.name or one.task.image}")
-        for one in chosen
-        if one.task and one.task.id not in typed.words[1:]
-    ]
+    chosen = sorted(live_tasks(_home(typed)), key=lambda one: (one.phase not in LIVE, one.project))
+    return [Word(one.task, f"{one.phase}, {one.about}") for one in chosen if one.task not in typed.words[1:]]
 
 
-def complete_stack_tasks(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_stack_tasks(typed: Typed) -> Iterable[Word]:
     """Behind `run --in ENV`: the tasks of that environment's stack."""
+    named, here = typed.options.get("--in", ""), _here(typed)
+    for one in _environments(typed) if named else ():
+        if named in (_called(one, typed, here), one.project):
+            return [Word(name) for name in _tasks_in(Path(one.stack_file))]
+    return ()
+
+
+def _tasks_in(stack_file: Path) -> Iterable[str]:
+    from stackctl.core.outline import keys_below
+
+    names = keys_below(stack_file.read_text(encoding="utf-8-sig"), "tasks")
+    if names is not None:
+        return names
     from stackctl.core.documents import load
     from stackctl.ops.finding import read_text
 
-    named = typed.options.get("--in", "")
-    for record in _records(typed) if named else ():
-        if named == _called(record, typed) or named == record.project:
-            tasks = load(read_text(Path(record.stack_file)), source=record.stack_file).data.get("tasks")
-            return [CompletionItem(name) for name in tasks or ()]
-    return ()
+    tasks: Iterable[str] = load(read_text(stack_file), source=str(stack_file)).data.get("tasks") or ()
+    return tasks
 
 
-def complete_services(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_services(typed: Typed) -> Iterable[Word]:
     """Services of the environment that was named, those left out that were named already."""
-    instance = typed.options.get("--instance", "")
-    for record in _records(typed):
-        if typed.words[1] == record.project or (
-            typed.words[1] == record.stack and record.instance == instance and _is_here(record, typed)
+    instance, here = typed.options.get("--instance", ""), _here(typed)
+    for one in _environments(typed):
+        if typed.words[1] == one.project or (
+            typed.words[1] == one.stack and one.instance == instance and one.root in here
         ):
-            return [CompletionItem(name) for name in record.services if name not in typed.words[2:]]
+            return [Word(name) for name in one.services if name not in typed.words[2:]]
     return ()
 
 
-def complete_task_actions(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_task_actions(typed: Typed) -> Iterable[Word]:
     """What can be done with all tasks."""
-    return [CompletionItem("prune")]
+    return [Word("prune")]
 
 
-def complete_shells(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_guard_actions(typed: Typed) -> Iterable[Word]:
+    """What `guard` can do."""
+    return [Word("run"), Word("sweep")]
+
+
+def complete_shells(typed: Typed) -> Iterable[Word]:
     """The shells that there are scripts for."""
-    return [CompletionItem(name) for name in SHELLS]
+    return map(Word, SHELLS)
 
 
-def complete_schemas(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_schemas(typed: Typed) -> Iterable[Word]:
     """What there is a schema of."""
-    return [CompletionItem(name) for name in ("stack", "template", "config", "policy", "json")]
+    return map(Word, ("stack", "template", "config", "policy", "json"))
 
 
-def complete_service_actions(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_service_actions(typed: Typed) -> Iterable[Word]:
     """What can be done with the supervisor's service."""
-    from stackctl.cli.service import ACTIONS
-
-    return [CompletionItem(action) for action in ACTIONS]
+    return map(Word, SERVICE_ACTIONS)
 
 
-def complete_own_actions(typed: Typed) -> Iterable[CompletionItem[Any]]:
+def complete_own_actions(typed: Typed) -> Iterable[Word]:
     """What can be done with stackctl itself."""
-    from stackctl.cli.own import ACTIONS
-
-    return [CompletionItem(action) for action in ACTIONS]
+    return map(Word, OWN_ACTIONS)
 
 
-def _records(typed: Typed) -> tuple[EnvironmentRecord, ...]:
-    from stackctl.state.home import Home
-    from stackctl.state.record_files import environment_folders, survey
-
-    return survey(environment_folders(Home(typed.home).environments)).records
+def _home(typed: Typed) -> Path:
+    """The state directory that is meant."""
+    return home_path(typed.options.get("--home"), os.environ)
 
 
-def _called(record: EnvironmentRecord, typed: Typed) -> str:
-    instance = typed.options.get("--instance", "")
-    here = record.instance == instance and _is_here(record, typed)
-    return record.stack if here else record.project
+def _environments(typed: Typed) -> list[Glimpse]:
+    from stackctl.state.glance import environments
+
+    return environments(_home(typed))
 
 
-def _is_here(record: EnvironmentRecord, typed: Typed) -> bool:
-    from stackctl.ops.finding import checkout_folders
-
-    roots = {str(path) for path in checkout_folders(Path.cwd())} | {str(typed.home.resolve())}
-    return record.root in roots
+def _called(one: Glimpse, typed: Typed, here: frozenset[str]) -> str:
+    means_it = one.instance == typed.options.get("--instance", "") and one.root in here
+    return one.stack if means_it else one.project
 
 
-def _places(typed: Typed) -> Any:
-    import stackctl as package
-    from stackctl.ops.finding import Places, checkout_folders, shipped_folder
-    from stackctl.state.home import config_folder
+def _here(typed: Typed) -> frozenset[str]:
+    """The roots whose stacks can be named from here by their own name."""
+    from stackctl.ops.listing import checkout_folders
 
-    return Places(
-        checkout=checkout_folders(Path.cwd()),
-        configured=config_folder(),
-        shipped=shipped_folder(Path(package.__file__).parent),
-        home=typed.home,
-    )
+    return frozenset(map(str, (*checkout_folders(Path.cwd()), _home(typed).resolve())))
 
 
-Source = Callable[[Typed], "Iterable[CompletionItem[Any]]"]
+def _bases() -> tuple[Path, ...]:
+    """As `Places.all`."""
+    import stackctl
+    from stackctl.ops.listing import checkout_folders, shipped_folder
+    from stackctl.state.layout import config_folder
+
+    package = Path(stackctl.__file__).parent
+    return (*checkout_folders(Path.cwd()), config_folder(), shipped_folder(package))
+
+
+Source = Callable[["Typed"], Iterable[Word]]
 WORDS: Mapping[str, tuple[Source, ...]] = {
     "up": (complete_stacks,),
     "down": (complete_environments,),
@@ -259,7 +236,7 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
     "adopt": (),
     "incidents": (complete_environments,),
     "why": (complete_either,),
-    "guard": (),
+    "guard": (complete_guard_actions,),
     "doctor": (),
     "service": (complete_service_actions,),
     "self": (complete_own_actions,),
@@ -268,3 +245,9 @@ WORDS: Mapping[str, tuple[Source, ...]] = {
 """Command -> where the words of its arguments come from, by position."""
 REPEATING = frozenset({"restart", "logs", "wait", "cancel", "rm"})
 """Commands whose last argument may stand many times."""
+VALUES: Mapping[str, Source] = {
+    "--context": complete_contexts,
+    "--template": complete_stack_templates,
+    "--in": complete_environments,
+}
+"""Option -> where the words of its value come from; for others see `Row`."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from stackctl.cli.output import Output, ReaderGone
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,12 +41,6 @@ def _engine(ctx: click.Context, param: click.Parameter, value: str | None) -> No
         os.environ.pop("DOCKER_HOST", None)  # which would win, also in docker's own eyes
 
 
-def _contexts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
-    from stackctl.cli.candidates import complete_contexts
-
-    return complete_contexts(incomplete)
-
-
 def shared_options(function: F) -> F:
     """Add what may stand before or after the command: how it prints, where state is, which engine."""
     options = [
@@ -75,7 +66,6 @@ def shared_options(function: F) -> F:
             metavar="NAME",
             expose_value=False,
             callback=_engine,
-            shell_complete=_contexts,
             help="Use the engine of this docker context (else DOCKER_HOST, DOCKER_CONTEXT).",
         ),
     ]

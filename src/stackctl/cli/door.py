@@ -30,10 +30,6 @@ def run(arguments: Sequence[str]) -> int:
     from stackctl.cli.main import stackctl
 
     output = Output.from_arguments(arguments, os.environ)
-    if "_STACKCTL_COMPLETE" in os.environ:
-        from stackctl.cli.completion import answer
-
-        return answer(os.environ, output)
     signal.signal(signal.SIGTERM, _terminated)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _terminated)

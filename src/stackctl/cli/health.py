@@ -58,7 +58,8 @@ def _patient(session: Session) -> Patient:
     from stackctl.engine.docker import DockerEngine
     from stackctl.ops.doctor import Patient
     from stackctl.ops.doctor_engine import PATIENCE
-    from stackctl.state.home import home_path, open_home
+    from stackctl.state.home import open_home
+    from stackctl.state.layout import home_path
     from stackctl.state.store import FileStore
 
     home = home_path(session.output.home, os.environ)

@@ -11,6 +11,7 @@ import click
 
 from stackctl import __version__
 from stackctl.cli.command import command
+from stackctl.cli.commands import OWN_ACTIONS
 from stackctl.core.errors import Busy, StackctlError, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from stackctl.ops.uninstalling import Belongings
     from stackctl.state.installation import Installation
 
-ACTIONS = ("update", "rollback", "uninstall", "doctor")
 _HIDDEN = ("handover",)
 """What install.sh asks of the version that it has just installed."""
 _OPTIONS = {
@@ -30,13 +30,13 @@ _WAIT = 60.0
 
 
 def _action(word: str) -> str:
-    if word not in (*ACTIONS, *_HIDDEN):
-        raise click.BadParameter(f"{word!r} is not one of {', '.join(map(repr, ACTIONS))}")
+    if word not in (*OWN_ACTIONS, *_HIDDEN):
+        raise click.BadParameter(f"{word!r} is not one of {', '.join(map(repr, OWN_ACTIONS))}")
     return word
 
 
 @command("self")
-@click.argument("action", metavar=f"[{'|'.join(ACTIONS)}]", type=_action)
+@click.argument("action", metavar=f"[{'|'.join(OWN_ACTIONS)}]", type=_action)
 @click.option("--version", "version", metavar="X", help="Update to that version instead of the newest.")
 @click.option("--base-url", metavar="URL", help="Update from there instead of where it came from.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
@@ -153,7 +153,7 @@ def _hand_over(session: Session) -> int:
 
 
 def _has_state(session: Session) -> bool:
-    from stackctl.state.home import home_path
+    from stackctl.state.layout import home_path
 
     return (home_path(session.output.home, os.environ) / "environments").is_dir()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stackctl.cli.command import command
+from stackctl.cli.commands import SERVICE_ACTIONS
 from stackctl.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
     from stackctl.engine.systemd import UnitState
     from stackctl.ops.service import Installed, ServiceStatus
 
-ACTIONS = ("install", "uninstall", "status")
 PROGRAM = ("-m", "stackctl", "supervise")
 
 
 @command("service")
-@click.argument("action", metavar="[install|uninstall|status]", type=click.Choice(ACTIONS))
+@click.argument("action", metavar="[install|uninstall|status]", type=click.Choice(SERVICE_ACTIONS))
 @click.option("--user", "scope", flag_value="user", help="The service of this user, the default unless root.")
 @click.option("--system", "scope", flag_value="system", help="The service of the machine, root's default.")
 @click.option(
@@ -60,7 +60,7 @@ def _scope(given: str | None) -> Scope:
 def _print(session: Session, scope: Scope) -> None:
     from stackctl.core.unit_file import chosen_environment
     from stackctl.ops.service import unit_path
-    from stackctl.state.home import home_path
+    from stackctl.state.layout import home_path
 
     home = home_path(session.output.home, os.environ).resolve()
     text = _text(scope, str(home), chosen_environment(os.environ, scope))
@@ -109,7 +109,7 @@ def renew(session: Session) -> bool:
     from stackctl.engine.systemd import Systemd
     from stackctl.ops.service import is_installed, unit_path
     from stackctl.ops.service import renew as write_again
-    from stackctl.state.home import home_path
+    from stackctl.state.layout import home_path
 
     scope = _scope(None)
     path = unit_path(scope, os.environ)

@@ -34,7 +34,8 @@ class Session:
         Raises:
             StateError: It cannot be used or trusted.
         """
-        from stackctl.state.home import home_path, open_home
+        from stackctl.state.home import open_home
+        from stackctl.state.layout import home_path
         from stackctl.state.store import FileStore
 
         store = FileStore(open_home(home_path(self.output.home, os.environ)))
@@ -53,7 +54,7 @@ class Session:
         """Begin what drives Compose before all else, where no environment of such a name seems to run."""
         from stackctl.engine.driving import begin
         from stackctl.state.glance import seems_to_run
-        from stackctl.state.home import home_path
+        from stackctl.state.layout import home_path
 
         if not seems_to_run(home_path(self.output.home, os.environ), stack):
             self._driver = begin(os.environ)
@@ -104,7 +105,7 @@ class Session:
     def places(self) -> Places:
         """Where stacks and templates are looked for."""
         from stackctl.ops.surroundings import find_places
-        from stackctl.state.home import home_path
+        from stackctl.state.layout import home_path
 
         return find_places(Path.cwd(), home_path(self.output.home, os.environ))
 

@@ -16,8 +16,6 @@ from stackctl.core.rules import Change
 
 PLACE = "stackctl-project-goes-here"
 """What Compose is told that the project is called; wherever it turns up, the project's own name belongs."""
-DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
-"""What Compose looks for in a folder, in its order."""
 OVERRIDE_FILES = (
     *("compose.override.yaml", "compose.override.yml"),
     *("docker-compose.override.yaml", "docker-compose.override.yml"),

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any
+
+from stackctl.core.phases import LIVE, PHASES, Phase
+
+__all__ = [
+    "LIVE",
+    "PHASES",
+    "SCHEMA",
+    "SWARM",
+    "TASK_SERVICE",
+    "Deadline",
+    "Ending",
+    "EnvironmentRecord",
+    "Lease",
+    "Phase",
+    "ServiceRecord",
+    "SidecarRecord",
+    "TaskPart",
+    "UnreadableRecord",
+    "from_plain",
+    "to_plain",
+]
 
 SCHEMA = 2
 """1: the first. 2: the supervisor's memory (`began`, `aim`, `attempts`, `restarts`, `halted`, `budget`)."""
 
-Phase = Literal[
-    "pending",
-    "starting",
-    "running",
-    "stopping",
-    "stopped",
-    "succeeded",
-    "failed",
-    "cancelled",
-    "expired",
-    "killed",
-    "lost",
-]
-"""`pending`, `succeeded` and `cancelled` are a task's alone, `stopped` an environment's."""
-PHASES: tuple[str, ...] = get_args(Phase)
-LIVE: frozenset[str] = frozenset({"pending", "starting", "running", "stopping"})
 SWARM = "swarm"
 TASK_SERVICE = "task"
 """The service of a task's own container; the others of its record are sidecars."""

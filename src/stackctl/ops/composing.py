@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stackctl.core.composefiles import (
-    DEFAULT_FILES,
     OVERRIDE_FILES,
     PLACE,
     ComposeSources,
@@ -22,6 +21,7 @@ from stackctl.core.composefiles import (
 from stackctl.core.errors import StackFileError, UnknownName
 from stackctl.core.stack import Stack
 from stackctl.ops.finding import Found, read_text
+from stackctl.ops.listing import DEFAULT_FILES
 from stackctl.ops.outside_files import outside_files
 from stackctl.ops.preparing import Sources
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from stackctl.core.errors import StackFileError, UnknownName
 from stackctl.core.names import check_name, nearest
 from stackctl.core.stack import TemplateFolder
+from stackctl.ops import listing
 
 MAX_TEMPLATE_FILES = 200
 COMPILED = "__pycache__"
@@ -57,34 +57,14 @@ class Found:
     path: Path | None = None
 
 
-def checkout_folders(start: Path) -> tuple[Path, ...]:
-    """The working directory and its parents up to the repository root; only itself outside a repository."""
-    here = start.resolve()
-    chain = [here, *here.parents]
-    for index, folder in enumerate(chain):
-        if (folder / ".git").exists():
-            return tuple(chain[: index + 1])
-    return (here,)
-
-
-def shipped_folder(package: Path) -> Path:
-    """The folder with the shipped `stacks/` and `templates/`: in the wheel, else in the source tree."""
-    inside = package / "shipped"
-    return inside if inside.is_dir() else package.parent.parent
-
-
 def stack_files(places: Places) -> dict[str, Path]:
     """Every stack that can be found: name -> its file, the nearest where several have one name."""
-    found: dict[str, Path] = {}
-    for base in places.all():
-        for name, path in _stacks_in(base / "stacks"):
-            found.setdefault(name, path)
-    return found
+    return listing.stack_files(places.all())
 
 
-def stacks_at(base: Path) -> tuple[str, ...]:
-    """Names of the stacks of one folder's own `stacks/`, sorted."""
-    return tuple(sorted({name for name, _ in _stacks_in(base / "stacks")}))
+def template_names(places: Places) -> dict[str, Path]:
+    """Every template that can be found: name (`webapp`, `sidecars/postgres`) -> its folder."""
+    return listing.template_folders(places.all())
 
 
 def find_stack(name: str, places: Places) -> Found:
@@ -129,28 +109,6 @@ def _candidates(folder: Path, name: str) -> tuple[Path, ...]:
         folder / name / "stack.yaml",
         folder / name / "stack.yml",
     )
-
-
-def _stacks_in(folder: Path) -> Iterator[tuple[str, Path]]:
-    if not folder.is_dir():
-        return
-    for entry in sorted(folder.iterdir()):
-        if entry.suffix in (".yaml", ".yml") and entry.is_file() and not entry.stem.endswith(".lock"):
-            yield entry.stem, entry
-        elif entry.is_dir():
-            inside = [entry / "stack.yaml", entry / "stack.yml"]
-            yield from ((entry.name, path) for path in inside if path.is_file())
-
-
-def template_names(places: Places) -> dict[str, Path]:
-    """Every template that can be found: name (`webapp`, `sidecars/postgres`) -> its folder."""
-    found: dict[str, Path] = {}
-    for base in places.all():
-        for path in sorted((base / "templates").glob("**/template.yaml")):
-            name = path.parent.relative_to(base / "templates").as_posix()
-            if name.count("/") <= 1:
-                found.setdefault(name, path.parent)
-    return found
 
 
 def find_template(name: str, places: Places, *, first: Path) -> TemplateFolder:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from stackctl.core.errors import StackctlError, UsageError
 from stackctl.core.makefile import FILE, PREFIX, Asked, fragment, read_fragment, same_fragment
 from stackctl.ops.authoring import write_new
-from stackctl.ops.finding import Places, find_stack, stacks_at
+from stackctl.ops.finding import Places, find_stack
+from stackctl.ops.listing import stacks_at
 
 if TYPE_CHECKING:
     State = Literal["missing", "current", "stale", "edited"]

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackctl.core.composefiles import DEFAULT_FILES
 from stackctl.core.errors import StackFileError, UsageError
 from stackctl.core.makefile import FILE
 from stackctl.ops.authoring import NewStack, add_lines, check_free, new_stack
-from stackctl.ops.finding import Places, read_text, stacks_at
+from stackctl.ops.finding import Places, read_text
 from stackctl.ops.fragment import included, look_at_fragment, write_fragment
+from stackctl.ops.listing import DEFAULT_FILES, stacks_at
 
 if TYPE_CHECKING:
     from stackctl.core.composefiles import Reader

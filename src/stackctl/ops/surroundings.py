@@ -19,8 +19,9 @@ def find_places(folder: Path, home: Path) -> Places:
         home: The state directory.
     """
     import stackctl
-    from stackctl.ops.finding import Places, checkout_folders, shipped_folder
-    from stackctl.state.home import config_folder
+    from stackctl.ops.finding import Places
+    from stackctl.ops.listing import checkout_folders, shipped_folder
+    from stackctl.state.layout import config_folder
 
     return Places(
         checkout=checkout_folders(folder),
@@ -37,7 +38,7 @@ def read_configuration() -> Configuration:
         StackFileError: It cannot be read.
     """
     from stackctl.core.stack import Configuration
-    from stackctl.state.home import config_file
+    from stackctl.state.layout import config_file
 
     path = config_file()
     if not path.is_file():
@@ -55,7 +56,7 @@ def read_machine_policy(environ: Mapping[str, str]) -> MachinePolicy:
         StackFileError: It cannot be read.
     """
     from stackctl.core.stack import MachinePolicy
-    from stackctl.state.home import policy_file
+    from stackctl.state.layout import policy_file
 
     path = policy_file(environ)
     if path is None:

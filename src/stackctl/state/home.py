@@ -1,11 +1,10 @@
-"""Where state, configuration and policy live, and whether the state directory can be trusted."""
+"""The state directory: what lies in it, and whether it can be trusted."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from stackctl.core.errors import StateError
 from stackctl.core.names import short_hash
 from stackctl.state.failures import refused
 from stackctl.state.folders import OPEN_FOLDER, make_folder
+from stackctl.state.layout import ENVIRONMENTS, LIVE_TASKS, TASKS
 
-POLICY_FILE = Path("/etc/stackctl/policy.yaml")
 MOUNTS = Path("/proc/self/mountinfo")
-_APPLICATION = "stackctl"
 _PROBE = ".probe"
 _SHARED = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "coda", "ncpfs", "glusterfs", "fuse.sshfs"}
@@ -39,17 +37,17 @@ class Home:
     @property
     def environments(self) -> Path:
         """One folder for each environment, named after its project."""
-        return self.path / "environments"
+        return self.path / ENVIRONMENTS
 
     @property
     def tasks(self) -> Path:
         """One folder for each task, named after its id."""
-        return self.path / "tasks"
+        return self.path / TASKS
 
     @property
     def live_tasks(self) -> Path:
         """An empty file for each task that has not ended; nobody looks through the thousands that have."""
-        return self.path / "live-tasks"
+        return self.path / LIVE_TASKS
 
     @property
     def locks(self) -> Path:
@@ -60,46 +58,6 @@ class Home:
     def trash(self) -> Path:
         """What `purge` is about to delete."""
         return self.path / "trash"
-
-
-def home_path(argument: str | None, environ: Mapping[str, str]) -> Path:
-    """Where the state directory is: `--home`, else `STACKCTL_HOME`, else the user's data directory.
-
-    Args:
-        argument: What `--home` was given, None without it.
-        environ: The environment of the command.
-    """
-    chosen = argument or environ.get("STACKCTL_HOME")
-    if chosen:
-        return Path(os.path.abspath(chosen))  # noqa: PTH100 -- Path.absolute keeps `..`
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir(_APPLICATION, appauthor=False))
-
-
-def config_folder() -> Path:
-    """The user's configuration directory, with `config.yaml`, `stacks/` and `templates/`."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir(_APPLICATION, appauthor=False))
-
-
-def config_file() -> Path:
-    """The user's configuration file, whether or not it is there."""
-    return config_folder() / "config.yaml"
-
-
-def policy_file(environ: Mapping[str, str], default: Path = POLICY_FILE) -> Path | None:
-    """The machine's policy file: `STACKCTL_POLICY`, there or not, else the one in /etc; None without one.
-
-    Args:
-        environ: The environment of the command.
-        default: Where the machine's administrator keeps it.
-    """
-    chosen = environ.get("STACKCTL_POLICY")
-    if chosen:
-        return Path(chosen)
-    return default if os.path.lexists(default) else None
 
 
 def open_home(path: Path, mounts: Path = MOUNTS) -> Home:

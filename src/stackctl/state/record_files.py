@@ -16,8 +16,8 @@ from stackctl.core.names import task_of, task_project
 from stackctl.core.records import EnvironmentRecord, UnreadableRecord, from_plain, to_plain
 from stackctl.state.atomic import read_regular, sync_folder, write_atomic
 from stackctl.state.failures import refused
+from stackctl.state.layout import RECORD
 
-RECORD = "record.json"
 _CHECKSUM = "checksum"
 _MOST = 4 << 20
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")

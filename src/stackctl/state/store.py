@@ -15,6 +15,7 @@ from stackctl.state import (
     documents,
     heartbeat,
     incident_files,
+    layout,
     leases,
     locks,
     record_files,
@@ -41,7 +42,7 @@ LOGS = "logs"
 OUTPUT = "output.log"
 _PORT = "STACKCTL_PORT_"
 _SUBNET = "STACKCTL_SUBNET"
-_WITH_DATA = (record_files.RECORD, documents.DOCUMENT, data_folders.DATA, secret_files.SECRETS)
+_WITH_DATA = (layout.RECORD, documents.DOCUMENT, data_folders.DATA, secret_files.SECRETS)
 _SWEPT = ("", secret_files.SECRETS, data_folders.DATA)
 
 
@@ -175,7 +176,7 @@ class FileStore:
 
     def remove_record(self, project: str) -> None:
         """Forget an environment; its data and everything else stays."""
-        path = self.folder(project) / record_files.RECORD
+        path = self.folder(project) / layout.RECORD
         with refused("remove", path):
             path.unlink(missing_ok=True)
 
