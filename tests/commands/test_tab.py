@@ -40,6 +40,7 @@ class Scene:
         (self.checkout / "stacks").mkdir()
         (self.checkout / "stacks" / "shop.yaml").write_text(STACK)
         (self.checkout / "stacks" / "it's.yaml").write_text(STACK)
+        (self.checkout / "stacks" / "co:lon.yaml").write_text(STACK)
         store = FileStore(open_home(self.home))
         for stack, root, instance in (
             ("shop", self.checkout, ""),

@@ -70,7 +70,11 @@ def test_what_people_write_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "tasks: {test: {}}\n", "tasks:\n", "template: a\n", "tasks: *x\n", "tasks:\n  on: {}\n"]
+    "text",
+    [
+        *("", "tasks: {test: {}}\n", "tasks:\n", "template: a\n", "tasks: *x\n", "tasks:\n  on: {}\n"),
+        *("tasks:\n  open: {a: 1,\n  b: 2}\n", 'tasks:\n  said: "one\n  two: three"\n'),
+    ],
 )
 def test_of_anything_else_nothing_is_told(text: str) -> None:
     assert keys_below(text, "tasks") is None
