@@ -138,10 +138,12 @@ def main() -> None:
     parser.add_argument("--wheels", type=Path, help="the wheels of the bundle, instead of the pinned ones")
     parser.add_argument("--runtime", default="runtime", help="the pins of the dependencies, or `none`")
     given = parser.parse_args()
+    base_url = given.base_url.rstrip("/")
+    if base_url and not re.match(r"https://|file:///|http://(127\.0\.0\.1|localhost)\b", base_url):
+        sys.exit(f"error: install.sh would refuse {base_url}: it is not https\nhint: BASE_URL=https://...")
     version = given.wheel.name.split("-")[1]
     wheels = sorted(given.wheels.glob("*.whl")) if given.wheels else wheelhouse(given.cache)
     runtime = [] if given.runtime == "none" else pins(given.runtime)
-    base_url = given.base_url.rstrip("/")
     publish(given.wheel.resolve(), version, base_url, given.signing_key, given.epoch, wheels, runtime)
 
 

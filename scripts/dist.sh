@@ -38,6 +38,10 @@ main() {
       exit 2
       ;;
   esac
+  [ $# -le 1 ] || {
+    usage >&2
+    exit 2
+  }
   cd "$root"
   folder=${1:-dist}
   python=${DIST_PYTHON:-$root/.venv-dev/bin/python}
