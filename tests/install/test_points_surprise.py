@@ -373,8 +373,25 @@ def test_point_22_completions_are_files_of_their_own(machine: Machine, small: Pa
     assert not list(machine.home.glob(".*rc")), "completions need no start-up file"
     assert machine.install(small, "--uninstall").returncode == 0
     assert mine.read_text() == "mine\n"
-    assert machine.install(small, "--no-completions").returncode == 0
+    done = machine.install(small, "--no-completions", env={"SHELL": "/bin/zsh"})
+    assert (done.returncode, "for completion in zsh" in done.stderr) == (0, False)
     assert not (data / "bash-completion").exists()
+
+
+@pytest.mark.slow
+def test_point_22_zsh_which_looks_nowhere_by_itself_is_told_where(machine: Machine, small: Path) -> None:
+    data = machine.home / "my data"
+    done = machine.install(small, env={"SHELL": "/bin/zsh", "XDG_DATA_HOME": str(data)})
+    said = "for completion in zsh, in .zshrc before compinit: "
+    line = next(one for one in done.stderr.splitlines() if one.startswith(said)).removeprefix(said)
+    words = f"{line}; for one in $fpath; do test ! -e $one/_stackctl || print -r -- $one; done"
+    found = subprocess.run(
+        [*shell_words("zsh"), "-fc", words], env=machine.env(), capture_output=True, text=True
+    )
+    assert found.stdout == f"{data}/zsh/site-functions\n", found.stderr
+    assert not (machine.home / ".zshrc").exists()
+    again = machine.install(small, "--force", env={"SHELL": "/bin/zsh", "XDG_DATA_HOME": str(data)})
+    assert said not in again.stderr
 
 
 @pytest.mark.slow

@@ -88,7 +88,9 @@ def _install(given: Mapping[str, str], voice: _Voice) -> None:
             raise
         if given["completions"]:
             voice.step("write completions")
-            write_completions(installation, _data_folder(given["home"]), os.environ)
+            written = write_completions(installation, _data_folder(given["home"]), os.environ)
+            if not done.before:
+                _tell_zsh(written, voice)
         _look_after_path(installation, launcher, given, voice)
     _hand_over(installation, done, voice)
     _report(launcher, release.version, release.wheels.parent / "state", voice)
@@ -101,6 +103,15 @@ def _undo_first(installation: Installation) -> None:
     if not installation.version_at("current"):
         with suppress(StackctlError):
             uninstall(installation)
+
+
+def _tell_zsh(written: Sequence[Path], voice: _Voice) -> None:
+    """bash and fish look into a folder of the user's data by themselves, zsh into none."""
+    import shlex
+
+    folder = next((str(path.parent) for path in written if path.name == "_stackctl"), "")
+    if folder and Path(os.environ.get("SHELL", "")).name == "zsh":
+        voice.say(f"for completion in zsh, in .zshrc before compinit: fpath=({shlex.quote(folder)} $fpath)")
 
 
 def _data_folder(home: str) -> Path:
