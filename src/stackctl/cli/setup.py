@@ -106,7 +106,7 @@ def _undo_first(installation: Installation) -> None:
 
 
 def _tell_zsh(written: Sequence[Path], voice: _Voice) -> None:
-    """bash and fish look into a folder of the user's data by themselves, zsh into none."""
+    """Bash and fish look into a folder of the user's data by themselves, zsh into none."""
     import shlex
 
     folder = next((str(path.parent) for path in written if path.name == "_stackctl"), "")
