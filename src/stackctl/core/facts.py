@@ -82,6 +82,8 @@ class Container:
     Args:
         state: created, running, paused, restarting, removing, exited or dead.
         health: "" without a health check, else starting, healthy or unhealthy.
+        oom_killed: Whether the kernel ended a process of it for memory. Engine 26 says so at once, also where
+            the container goes on; Engine 20.10 only of what has ended.
         created, started, finished: Seconds since the epoch by the engine's clock, 0 when not yet.
         pid: Process id of its first process on the engine's host, 0 when it does not run.
         limits: What HostConfig says.
