@@ -18,6 +18,7 @@ usage() {
   cat <<'USAGE'
 usage: scripts/cluster.sh up | down | status | check
        scripts/cluster.sh stop NODE | start NODE | cut NODE | mend NODE
+       scripts/cluster.sh run NODE COMMAND [ARGUMENT]...
 
 Makes a Swarm of three managers, n1, n2 and n3, on this machine. Each is a dockerd in a network, mount, host
 name and process namespace of its own, with its own /run and its own /var/lib/stackctl; a bridge joins them,
@@ -29,6 +30,7 @@ name and process namespace of its own, with its own /run and its own /var/lib/st
   check   say whether this machine allows it: exit code 0 or 1
   stop    the power is cut: daemon and containers are gone, the disk stays
   start   the daemon comes up again from its disk
+  run     a command on the node: in its namespaces, with its /run and its /var/lib/stackctl
   cut     the node's network cable is pulled, mend: it is plugged in again
 
 The disks of the nodes take 2 GB, of memory where 8 GB of it are free.
@@ -119,7 +121,7 @@ start_daemon() {
       mount -t tmpfs tmpfs /run
       mkdir -p /var/lib/stackctl /run/lock
       mount --bind "$2/data" /var/lib/stackctl
-      dockerd --data-root "$2/root" --exec-root /run/docker --pidfile /run/docker.pid -H "unix://$2/docker.sock" \
+      dockerd --data-root "$2/root" --exec-root /run/docker --pidfile /run/docker.pid -H "unix://$2/docker.sock" -H unix:///run/docker.sock \
         --cgroup-parent "/stackctl-cluster/$1" --log-level warn &
       wait' "$base/$1" "$1" "$folder" </dev/null >>"$folder/log" 2>&1 &
   echo $! >"$folder/init.pid"
@@ -284,6 +286,16 @@ main() {
       named "${2:-}"
       start_daemon "$2"
       wait_for_daemon "$2"
+      ;;
+    run)
+      named "${2:-}"
+      node=$2
+      shift 2
+      inside=$(init_of "$node")
+      [ -n "$inside" ] || fail "$node is off" "scripts/cluster.sh start $node"
+      # the first process of the namespaces is the shell below unshare
+      inside=$(pgrep -P "$inside" | head -n 1)
+      exec nsenter --target "$inside" --net --mount --uts --pid -- "$@"
       ;;
     cut | mend)
       named "${2:-}"

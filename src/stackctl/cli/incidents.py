@@ -32,9 +32,14 @@ def incidents_command(session: Session, name: str | None, instance: str, last: i
     With --json each has its readings, processes and log lines.
     """
     if name:
-        projects = [session.environment(name, instance).project]
+        record = session.environment(name, instance)
+        _gather(session, record)
+        projects = [record.project]
     else:
-        projects = ["", *(record.project for record in session.store.records())]
+        records = tuple(session.store.records())
+        for record in records:
+            _gather(session, record)
+        projects = ["", *(record.project for record in records)]
     found = sorted((one for p in projects for one in _incidents(session, p)), key=lambda one: one.at)[-last:]
     session.output.result([to_plain(one) for one in found])
     if session.output.json:
@@ -47,6 +52,21 @@ def incidents_command(session: Session, name: str | None, instance: str, last: i
     ]
     session.output.table(("WHEN", "ENVIRONMENT", "SERVICE", "RULE", "WHAT"), rows)
     session.output.note("`stackctl why NAME` tells the last one in full")
+
+
+def _gather(session: Session, record: EnvironmentRecord) -> None:
+    """Fetch what the agents of a Swarm wrote of an environment; where it cannot be had, say so and go on."""
+    if not record.on_swarm:
+        return
+    from stackctl.core.errors import StackctlError
+    from stackctl.ops.swarm_agents import gather_incidents
+
+    try:
+        gather_incidents(session.context, record)
+    except StackctlError as error:
+        session.output.warn(
+            f"what the agents of its Swarm wrote of `{record.title}` is not here: {error.message}"
+        )
 
 
 def _incidents(session: Session, project: str) -> Sequence[Incident]:
@@ -68,6 +88,7 @@ def _when(at: float) -> str:
 def why_command(session: Session, name: str | None, instance: str) -> None:
     """Tell in plain words why an environment was ended, or what was last enforced upon it."""
     record = session.environment(name, instance)
+    _gather(session, record)
     incident = _last(session, record)
     ending = record.ending
     session.output.result(

@@ -158,12 +158,12 @@ def _show(session: Session, view: EnvironmentView, found: Standing) -> None:
 
 def _show_swarm(session: Session, view: EnvironmentView) -> None:
     """The services by node; what they use and who ends them is not a manager's to know."""
-    from stackctl.cli.swarm import NOBODY, show_by_node
+    from stackctl.cli.swarm import show_by_node, who_watches
 
     if view.record.phase in LIVE:
         show_by_node(session, view)
         session.output.line(f"limits: {view.record.verified or 'not proven yet'}")
-        session.output.line(NOBODY)
+        session.output.line(f"supervisor: {who_watches(session)}")
     for sentence in view.record.warnings:
         session.output.warn(sentence)
 

@@ -34,6 +34,14 @@ _LEAST = 0.05
 @click.option("--stop", "stop", is_flag=True, help="Ask the running supervisor to leave; stacks run on.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Form of its log.")
 @click.option("--leave-after", metavar="TIME", help="Leave when nothing was left to watch for so long.")
+@click.option("--node", is_flag=True, help="Be the agent of this node of a Swarm; see the guide on Swarm.")
+@click.option(
+    "--print",
+    "show",
+    type=click.Choice(["service", "unit"]),
+    help="With --node: print what runs an agent on each node as a service of the Swarm, or by systemd.",
+)
+@click.option("--image", metavar="IMAGE", help="With --print service: the image that has stackctl.")
 @click.option("--background", is_flag=True, hidden=True, help="As `up` starts it: no terminal, leaves alone.")
 def supervise_command(
     session: Session,
@@ -44,18 +52,31 @@ def supervise_command(
     stop: bool,
     log_format: str,
     leave_after: str | None,
+    node: bool,
+    show: str | None,
+    image: str | None,
     background: bool,
 ) -> int:
     """Watch every environment of this user: act below the hard limits, end lifetimes, clean up after crashes.
 
     `up` starts one in the background by itself. It never touches what is not ours, and never deletes data.
+    With --node it watches what a Swarm runs on this node, and ends lifetimes where this node leads the Swarm.
     """
+    if show or image:
+        return _print_agent(session, node, show, image)
     if sum((once, status, stop)) > 1:
         raise UsageError("--once, --status and --stop do not go together", hint="give one of them")
     if status:
         return _status(session)
     if stop:
         return _stop(session)
+    if node:
+        from stackctl.cli.agent import AgentOptions, run_agent
+
+        if leave_after or background:
+            raise UsageError("an agent does not leave by itself", hint="leave --leave-after out")
+        options = AgentOptions(once=once, dry=dry_run, interval=_interval(interval), form=log_format)
+        return run_agent(session, options)
     from stackctl.state.journal import Journal, journal_path
 
     limits = _limits(session, leave_after)
@@ -76,6 +97,15 @@ def supervise_command(
         interval=_interval(interval),
         background=background or leave_after is not None,
     ).watch()
+
+
+def _print_agent(session: Session, node: bool, show: str | None, image: str | None) -> int:
+    from stackctl.cli.agent import print_agent
+
+    if not node or show is None:
+        raise UsageError("--print and --image are about the agent of a node", hint="--node --print service")
+    print_agent(session, show, image)
+    return 0
 
 
 def _interval(text: str | None) -> float:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from stackctl.ops.status import EnvironmentView
     from stackctl.ops.up import UpOptions
 
-NOBODY = "nobody ends a lifetime on Swarm yet: end it with `stackctl down`"
 HEADINGS = ("SERVICE", "NODE", "TASK", "WHY")
 
 
@@ -59,8 +58,18 @@ def up_swarm(session: Session, prepared: Prepared, options: UpOptions) -> None:
     else:
         output.line(f"{record.stack} is up on Swarm ({record.project}, {services}, limits {record.verified})")
     show_by_node(session, view)
-    output.note(f"lifetime: {left_words(view.left)}; {NOBODY}")
+    output.note(f"lifetime: {left_words(view.left)}; {who_watches(session)}")
     output.note(f"next: stackctl status {named(record)} | logs {named(record)} | down {named(record)}")
+
+
+def who_watches(session: Session) -> str:
+    """Whether a service of agents is there, which end lifetimes and what passes its marks."""
+    from stackctl.ops.swarm_agents import agents
+
+    found = agents(session.context)
+    if found:
+        return f"the agents of `{found[0].name}` watch it"
+    return "no service of agents is there to end it (`stackctl supervise --node`, see the guide on Swarm)"
 
 
 def show_by_node(session: Session, view: EnvironmentView) -> None:

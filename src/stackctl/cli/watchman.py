@@ -6,11 +6,11 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from stackctl import __version__
 from stackctl.core.errors import Busy, StackctlError
@@ -25,12 +25,55 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from stackctl.cli.session import Session
+    from stackctl.core.actions import Plan
     from stackctl.core.deployment import Instant
+    from stackctl.core.facts import EngineFacts, Event
+    from stackctl.core.supervision import Supervision
     from stackctl.core.world import World
     from stackctl.ops.context import Context
     from stackctl.ops.protocols import Events
-    from stackctl.ops.supervise import Log, Supervisor
+    from stackctl.ops.supervise import Log
     from stackctl.state.notify import Notifier
+
+
+class Watched(Protocol):
+    """One engine that is watched."""
+
+    @property
+    def context(self) -> Context: ...
+
+    @property
+    def facts(self) -> EngineFacts | None: ...
+
+    def hint(self, events: Iterable[Event]) -> None: ...
+
+    def relist_soon(self) -> None: ...
+
+
+class Watching(Protocol):
+    """What is run: the supervisor of a state directory, or the agent of a node."""
+
+    @property
+    def limits(self) -> Supervision: ...
+
+    @property
+    def dry(self) -> bool: ...
+
+    @property
+    def watches(self) -> Mapping[str, Watched]: ...
+
+    @property
+    def blind(self) -> tuple[str, ...]: ...
+
+    @property
+    def frozen(self) -> bool: ...
+
+    @property
+    def acting(self) -> bool: ...
+
+    def tick(self) -> tuple[float, tuple[World, ...], Plan]: ...
+
+    def finish(self, patience: float) -> None: ...
 
 
 @dataclass(kw_only=True)
@@ -39,15 +82,17 @@ class Watchman:
 
     Args:
         interval: Seconds between two looks, 0 for the adaptive one.
+        ours: The labels of what it watches; None for those of the state directory.
         background: Leaves when nothing was left to watch for a while.
     """
 
     session: Session
-    supervisor: Supervisor
+    supervisor: Watching
     log: Log
     notifier: Notifier
     interval: float = 0.0
     background: bool = False
+    ours: Mapping[str, str] | None = None
     _told: list[int] = field(default_factory=list)
     _streams: dict[str, Events] = field(default_factory=dict)
     _reopen: dict[str, float] = field(default_factory=dict)
@@ -193,7 +238,7 @@ class Watchman:
             self._reopen[host] = time.monotonic() + self.supervisor.limits.reopen
 
     def _open_streams(self) -> None:
-        ours = {f"{PREFIX}home": self.session.store.identity}
+        ours = self.ours or {f"{PREFIX}home": self.session.store.identity}
         for host in self._streams.keys() - self.supervisor.watches.keys():  # watched no more
             self._streams.pop(host).close()
         for host, watch in self.supervisor.watches.items():

@@ -66,6 +66,7 @@ class Incident:
         done: What was done, in order.
         result: done, stuck, failed, or empty while it goes on and for a report.
         took: Seconds from the decision until it was seen to be done.
+        node: Host name of the Swarm's node that it happened on, empty elsewhere.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Incident:
     done: tuple[str, ...] = ()
     result: str = ""
     took: float = 0.0
+    node: str = ""
     schema: int = field(default=SCHEMA)
 
 

@@ -12,6 +12,7 @@ from stackctl.core.holes import HOLE, hole_name, show_cpus, user_hole
 from stackctl.core.names import short_hash
 from stackctl.core.swarm_mounts import FALLBACK_UID, Mounts
 from stackctl.core.swarm_pins import Pin, data_label
+from stackctl.core.swarm_watch import watch_label
 
 if TYPE_CHECKING:
     from stackctl.core.labels import Stamp
@@ -206,6 +207,7 @@ class _Translation:
                 hint = "remove it, or bring the stack up on the local engine"
                 self.refuse(f"{at}.{key}", f"Swarm has no `{key}`", hint)
         found = {key: raw[key] for key in sorted(_KEPT) if raw.get(key) is not None}
+        found["labels"] = {**_label_map(found.get("labels")), **watch_label(self.inputs.services[name])}
         if "environment" in found:
             found["environment"] = _texts(found["environment"])
         if "env_file" in found:
@@ -324,6 +326,12 @@ def _values(inputs: SwarmInputs) -> dict[str, str]:
 
 def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _label_map(labels: Any) -> dict[str, Any]:
+    if isinstance(labels, Mapping):
+        return dict(labels)
+    return {word.partition("=")[0]: word.partition("=")[2] for word in map(str, labels or ())}
 
 
 def _texts(environment: Any) -> Any:

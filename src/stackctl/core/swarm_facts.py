@@ -32,6 +32,20 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What an engine's node is to its Swarm.
+
+    Args:
+        hostname: The node's.
+        leader: Whether it leads the managers now.
+    """
+
+    cluster: Cluster
+    hostname: str = ""
+    leader: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One node.
 
@@ -117,12 +131,17 @@ class SwarmTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmThing:
-    """A network, config or secret with our labels."""
+    """A network, config or secret with our labels.
+
+    Args:
+        created: Seconds since the epoch, 0 where that was not asked.
+    """
 
     kind: str
     id: str
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    created: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

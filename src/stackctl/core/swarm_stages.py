@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stackctl.core.labels import PREFIX
+
+DEADLINE = f"{PREFIX}deadline"
+"""On a service: seconds since the epoch until which it may live; changed without touching its tasks."""
+LIFETIME = f"{PREFIX}lifetime"
+"""On a service: the seconds that it was given."""
+
+
+def deadline_labels(deadline: float, lifetime: float) -> dict[str, str]:
+    """The labels that let the agent on the leader end what a service belongs to."""
+    return {DEADLINE: f"{deadline:.0f}", LIFETIME: f"{lifetime:.0f}"}
+
 
 def stages(document: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     """The services of a bounded document in the order of their `depends_on`; those of one stage go together.
@@ -27,17 +39,28 @@ def _awaited(raw: Mapping[str, Any]) -> list[str]:
     return list(others)
 
 
-def part_of(swarm_document: Mapping[str, Any], services: tuple[str, ...]) -> dict[str, Any]:
-    """A document with some of its services only."""
-    chosen = {name: swarm_document["services"][name] for name in services}
+def part_of(
+    swarm_document: Mapping[str, Any], services: tuple[str, ...], labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """A document with some of its services only, each with further labels."""
+    chosen = {}
+    for name in services:
+        raw = swarm_document["services"][name]
+        deploy = {**raw["deploy"], "labels": {**raw["deploy"]["labels"], **labels}}
+        chosen[name] = {**raw, "deploy": deploy}
     return {**swarm_document, "services": chosen}
 
 
 def told_of(swarm_document: Mapping[str, Any], service: str) -> Any:
-    """All that a document says of a service, with the names of its secrets and configs; None for nothing."""
+    """All that a document says of a service but for its deadline, with the names of its secrets and configs.
+
+    None where it says nothing of it.
+    """
     raw = (swarm_document.get("services") or {}).get(service)
     if raw is None:
         return None
+    labels = {key: value for key, value in raw["deploy"]["labels"].items() if key not in (DEADLINE, LIFETIME)}
+    raw = {**raw, "deploy": {**raw["deploy"], "labels": labels}}
     names = []
     for kind in ("secrets", "configs"):
         known = swarm_document.get(kind) or {}

@@ -42,10 +42,14 @@ class SocketTransport:
         found = self._ask("/info")
         return found if isinstance(found, dict) else {}
 
-    def local(self, info: Document) -> bool:
-        """Whether its host is this machine: the listener in our pid namespace, kernel and memory ours."""
+    def local(self, info: Document, *, outside: bool = False) -> bool:
+        """Whether its host is this machine: the listener in our pid namespace, kernel and memory ours.
+
+        Args:
+            outside: Its processes are seen although they lie outside our pid namespace.
+        """
         desktop = "docker desktop" in str(info.get("OperatingSystem", "")).lower()
-        if desktop or sys.platform != "linux" or not self._wire.peer():
+        if desktop or sys.platform != "linux" or not (self._wire.peer() or (outside and self._way.here)):
             return False
         return info.get("KernelVersion") == os.uname().release and info.get("MemTotal") == _own_memory()
 

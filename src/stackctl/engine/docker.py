@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stackctl.core.facts import Container, EngineFacts, Image, Network, Reading, Volume
     from stackctl.engine.driving import Driver
     from stackctl.engine.swarm import Swarm
+    from stackctl.engine.swarm_lead import Lead
 
 PULL = 1800.0
 
@@ -45,11 +46,15 @@ class DockerEngine(Sending):
             from stackctl.engine.process import docker_missing
 
             raise docker_missing()
+        return self.bare_facts()
+
+    def bare_facts(self) -> EngineFacts:
+        """As `facts`, for who needs no docker command."""
         info = self._transport.info()
         return parse.parse_engine(
             info,
             host=self.endpoint.host,
-            local=self._transport.local(info),
+            local=self._is_local(info),
             compose_version=self._compose_version,
         )
 
@@ -106,6 +111,12 @@ class DockerEngine(Sending):
             return compose.chain(folder, self._environ, timeout, mute=True)
 
         return Swarm(self.endpoint, self.environment, chain)
+
+    def lead(self) -> Lead:
+        """A manager's API on a connection of its own; nothing is asked yet."""
+        from stackctl.engine.swarm_lead import Lead
+
+        return Lead(self.line, self._patience)
 
     def networks(self, labels: Mapping[str, str] | None = None) -> tuple[Network, ...]:
         """Networks that carry all the labels, with their members."""
@@ -312,7 +323,7 @@ class DockerEngine(Sending):
 
     def readings(self, containers: Sequence[Container]) -> dict[str, Reading]:
         """A sample of each container whose cgroup this machine has, by id; the others are left out."""
-        return Cgroups().read(containers) if self.endpoint.socket else {}
+        return Cgroups(self.proc).read(containers) if self.endpoint.socket else {}
 
     def ports_in_use(self) -> frozenset[int]:
         """Ports of the engine's host that are taken; of another machine, those of its containers."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0
 """Seconds for one question: managers that elect a leader answer late."""
+LINES = 2000
+"""Of each task of a service, for what is read of agents."""
 CONTEXT_PATIENCE = 5.0
 """Seconds for a node's own engine, which may be switched off."""
 NAMESPACE = "com.docker.stack.namespace"
@@ -215,6 +217,16 @@ class Swarm:
         words = ["docker", "service", "logs", "--raw", "--tail", str(lines), task]
         ended = process.run(words, timeout=PATIENCE, env=self._environment)
         return ended.stdout + ended.stderr if ended.code == 0 else ""
+
+    def log_lines(self, service: str) -> list[str]:
+        """What the tasks of a service wrote lately, those that have ended too, as far as it can be had.
+
+        Raises:
+            TimedOut: A node did not answer in time.
+        """
+        words = ["docker", "service", "logs", "--raw", "--tail", str(LINES), service]
+        ended = process.run(words, timeout=PATIENCE, env=self._environment)
+        return ended.stdout.splitlines() if ended.code == 0 else []
 
     def logs(self, service: str, *, follow: bool, tail: str, since: str) -> int:
         """Show a service's logs, of every task on every node, on our terminal; the exit code."""

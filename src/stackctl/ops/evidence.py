@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from stackctl.core.world import Trail
     from stackctl.ops.context import Context
 
+ID_TIME = "%Y%m%dT%H%M%SZ"
+"""How the id of an incident begins, in UTC, so that ids sort as times do."""
+
 
 def new_incident(context: Context, action: Action, record: EnvironmentRecord | None) -> Incident:
     """An incident of what is about to be done; nothing is written yet."""
     wall = context.clock.now().wall
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall))
+    stamp = time.strftime(ID_TIME, time.gmtime(wall))
     incident = Incident(
         id=f"{stamp}-{action.rule.replace('_', '-')}-{uuid4().hex[:4]}",
         at=wall,

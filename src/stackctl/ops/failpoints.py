@@ -22,7 +22,7 @@ from stackctl.state.failures import state_error
 
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
-    from stackctl.ops.protocols import Engine, Store, Swarm
+    from stackctl.ops.protocols import Engine, Lead, Store, Swarm
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -167,11 +167,13 @@ class SteppedEngine:
         self.start_container = around("start-container", engine.start_container)
         self.join_network = around("join-network", engine.join_network)
         self.swarm = lambda: SteppedSwarm(engine.swarm(), points)
+        self.lead = lambda: SteppedLead(engine.lead(), points)
 
         self._pass_questions(engine)
 
     def _pass_questions(self, engine: Engine) -> None:
         self.facts = engine.facts
+        self.bare_facts = engine.bare_facts
         self.containers = engine.containers
         self.inspect = engine.inspect
         self.networks = engine.networks
@@ -221,8 +223,22 @@ class SteppedSwarm:
         self.things = swarm.things
         self.service_called = swarm.service_called
         self.log_tail = swarm.log_tail
+        self.log_lines = swarm.log_lines
         self.logs = swarm.logs
         self.engine_of = swarm.engine_of
+
+
+class SteppedLead:
+    """A `Lead` of which each change is a step."""
+
+    def __init__(self, lead: Lead, points: Points) -> None:
+        self.remove = points.around(lambda kind, one: f"lead-removes-{kind}", lead.remove)
+        self.label_service = points.around("label-service", lead.label_service)
+
+        self.standing = lead.standing
+        self.services = lead.services
+        self.things = lead.things
+        self.close = lead.close
 
 
 class SteppedStore:

@@ -14,6 +14,8 @@ from stackctl.ops.reaching import WEB, Address, masks
 from stackctl.ops.recording import deadline
 from stackctl.ops.restart import check_ceiling
 from stackctl.ops.status import EnvironmentView, ServiceView, TaskView, Usage
+from stackctl.ops.swarm_agents import settle
+from stackctl.ops.swarm_deadlines import tell_deadline
 from stackctl.ops.swarm_looking import look_at_swarm
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def status_on_swarm(context: Context, project: str) -> EnvironmentView:
     if record is None:
         raise StateError(f"nothing is remembered of `{project}`", hint="`stackctl list` shows every one")
     scene = look_at_swarm(context, project, record)
-    return swarm_view(context, record, scene)
+    return swarm_view(context, settle(context, record, scene), scene)
 
 
 def swarm_view(context: Context, record: EnvironmentRecord, scene: SwarmScene) -> EnvironmentView:
@@ -199,4 +201,5 @@ def extend_on_swarm(
             raise ServiceFailed(f"`{record.project}` is {record.phase}", hint=f"`stackctl up {record.stack}`")
         record = replace(record, lifetime=seconds, deadline=deadline(context, seconds))
         context.store.write(record)
+        tell_deadline(context, record, look_at_swarm(context, record.project, record))
     return record

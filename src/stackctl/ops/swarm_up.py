@@ -12,11 +12,12 @@ from stackctl.core.errors import EngineRefused, StackctlError
 from stackctl.core.placement import PlacementWorld, place_ports
 from stackctl.core.records import LIVE, SWARM, EnvironmentRecord
 from stackctl.core.swarm import ENV_SUFFIX, SwarmDocument, SwarmInputs, swarm_document
-from stackctl.core.swarm_stages import part_of, stages, told_of
+from stackctl.core.swarm_stages import deadline_labels, part_of, stages, told_of
 from stackctl.core.swarm_standing import swarm_standings
 from stackctl.ops.placing import connection_values, stamp_of
 from stackctl.ops.recording import deadline, service_records, sidecar_records
 from stackctl.ops.swarm_data import place_data
+from stackctl.ops.swarm_deadlines import tell_deadline
 from stackctl.ops.swarm_looking import look_at_swarm
 from stackctl.ops.swarm_undoing import undo_on_swarm
 from stackctl.ops.swarm_verifying import verify_on_swarm
@@ -163,6 +164,7 @@ def _kept(
     if options.lifetime is not None:
         record = replace(record, lifetime=options.lifetime, deadline=deadline(context, options.lifetime))
         context.store.write(record)
+        tell_deadline(context, record, scene)
     return SwarmUp(record=record, scene=scene, changes=changes)
 
 
@@ -302,12 +304,13 @@ def _deploy(
     """Tell the Swarm of services in their order, each stage once those that it waits for are ready."""
     updates = {service.id: service.updated for service in before.services}
     pinned = all("@sha256:" in str(one.get("image")) for one in translated.document["services"].values())
+    labels = deadline_labels(record.deadline.wall, record.lifetime)
     told: tuple[str, ...] = ()
     scene = before
     for names in stages(prepared.bounded.document):
         told = (*told, *names)
         context.progress.step(f"starting {', '.join(names)}")
-        text = dump(part_of(translated.document, told))
+        text = dump(part_of(translated.document, told, labels))
         path = context.store.write_swarm_document(record.project, text)
         context.engine.swarm().deploy(record.project, path, timeout=DEPLOY_SECONDS, pinned=pinned)
         if options.wait:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stackctl.core.enforcement import unenforced
 from stackctl.core.errors import LimitsUnenforced, Problem
+from stackctl.ops.swarm_agents import proofs
 
 if TYPE_CHECKING:
     from stackctl.core.facts import AppliedLimits
@@ -28,21 +29,25 @@ def verify_on_swarm(
     Raises:
         LimitsUnenforced: A limit is not in force, and it was not allowed to be so.
     """
-    problems = []
-    names = {}
-    for service in scene.services:
-        asked = record.services.get(service.name)
-        if asked is not None:
-            names[service.id] = service.name
-            problems += _compared(asked, service.limits, service.name, "Swarm")
+    names = {service.id: service.name for service in scene.services if service.name in record.services}
+    problems = [
+        problem
+        for service in scene.services
+        if service.id in names
+        for problem in _compared(record.services[service.name], service.limits, service.name, "Swarm")
+    ]
     read: list[str] = []
-    unread: list[str] = []
+    away: dict[str, list[SwarmTask]] = {}
     for node in scene.nodes:
         tasks = [task for task in scene.tasks if _runs_on(task, node) and task.service in names]
         found = _on_node(context, record, node, tasks, names) if tasks else []
         problems += found or []
-        if tasks:
-            (unread if found is None else read).append(node.hostname)
+        if tasks and found is None:
+            away[node.hostname] = tasks
+        elif tasks:
+            read.append(node.hostname)
+    by_agents, differing = _by_agents(context, record, away, names)
+    problems += differing
     if problems and not allow_unenforced:
         raise LimitsUnenforced(
             "the Swarm does not enforce every limit that was asked for",
@@ -51,15 +56,33 @@ def verify_on_swarm(
         )
     if problems:
         return "unverified: " + "; ".join(problem.message for problem in problems)
-    return _words(read, unread)
+    return _words(read, by_agents, [node for node in away if node not in by_agents])
 
 
-def _words(read: list[str], unread: list[str]) -> str:
+def _by_agents(
+    context: Context, record: EnvironmentRecord, away: dict[str, list[SwarmTask]], names: dict[str, str]
+) -> tuple[list[str], list[Problem]]:
+    """The nodes whose agents told of every container there, and what differs by their word."""
+    told = proofs(context, [task.container for tasks in away.values() for task in tasks])
+    problems = [
+        problem
+        for node, tasks in away.items()
+        for task in tasks
+        if task.container in told
+        for name in (names[task.service],)
+        for problem in _compared(record.services[name], told[task.container], name, node)
+    ]
+    return [node for node, tasks in away.items() if all(one.container in told for one in tasks)], problems
+
+
+def _words(read: list[str], by_agents: list[str], unread: list[str]) -> str:
     found = "in force as Swarm has them"
     if read:
         found += f", read back in the containers on {', '.join(read)}"
+    if by_agents:
+        found += f", by the kernel's word to the agents on {', '.join(by_agents)}"
     if unread:
-        found += f", not read on {', '.join(unread)} (no docker context of that name)"
+        found += f", not read on {', '.join(unread)} (no agent, and no docker context of that name)"
     return found
 
 

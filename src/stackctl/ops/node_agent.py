@@ -1,0 +1,280 @@
+"""The agent on a node of a Swarm: the watchdog of the containers there, and of nothing else.
+
+It remembers nothing that matters: labels say what was asked for, so that one which dies is replaced by
+another that goes on. It ends single containers; Swarm starts them anew within their bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Protocol
+
+from stackctl.core.actions import Plan
+from stackctl.core.agent_lines import incident_line, proof_line
+from stackctl.core.errors import StackctlError, StateError
+from stackctl.core.incidents import Incident, from_plain, to_plain
+from stackctl.core.pace import next_look
+from stackctl.core.swarm_watch import NODE_RULES, named, watched
+from stackctl.core.verdicts import decide, still
+from stackctl.core.world import Trail, World
+from stackctl.ops.evidence import new_incident, with_evidence
+from stackctl.ops.leading import Leading
+from stackctl.ops.node_watch import NodeWatch
+from stackctl.ops.watch import with_reading
+
+if TYPE_CHECKING:
+    from stackctl.core.actions import Action
+    from stackctl.core.facts import Container
+    from stackctl.core.supervision import Supervision
+    from stackctl.core.world import Watched
+    from stackctl.ops.context import Context
+
+OF_THE_NODE = ""
+"""The agent's incidents are kept as the host's are: there is no environment of its own."""
+
+
+ENDED_WORDS = "its container was ended; Swarm starts it anew within bounds"
+
+
+class Log(Protocol):
+    """Who is told of each decision."""
+
+    def write(self, event: str, /, **fields: Any) -> None: ...
+
+
+@dataclass(kw_only=True)
+class NodeAgent:
+    """One agent on one node.
+
+    Args:
+        contexts: Makes a context whose engine belongs to the thread that asks.
+        limits: The numbers that it works by.
+        log: Gets one line for each decision.
+        say: Gets each line that is to be read from a manager.
+        told: Gets each incident as JSON.
+        node: Host name of the node.
+        dry: Say what would be done, and do nothing.
+    """
+
+    contexts: Callable[[str], Context]
+    limits: Supervision
+    log: Log
+    say: Callable[[str], None]
+    told: Callable[[bytes], None] | None = None
+    node: str = ""
+    dry: bool = False
+    _busy: dict[str, Action] = field(default_factory=dict)
+    _quiet: dict[str, dict[str, float]] = field(default_factory=dict)
+    _ended: SimpleQueue[str] = field(default_factory=SimpleQueue)
+    _proven: set[str] = field(default_factory=set)
+    _blind: bool = False
+    _watch: NodeWatch = field(init=False)
+    _leading: Leading = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watch = NodeWatch(self.contexts(""), self.limits)
+        self._leading = Leading(
+            contexts=lambda: self.contexts(""),
+            limits=self.limits,
+            log=self.log,
+            told=self._keep,
+            dry=self.dry,
+        )
+
+    @property
+    def watches(self) -> Mapping[str, NodeWatch]:
+        """The one engine that is watched."""
+        return {"": self._watch}
+
+    @property
+    def blind(self) -> tuple[str, ...]:
+        """The engine's address where it could not be asked."""
+        return ("",) if self._blind else ()
+
+    @property
+    def frozen(self) -> bool:
+        """Never so: a look that fails is no look, and gives no sign of life."""
+        return False
+
+    @property
+    def acting(self) -> bool:
+        """Whether something is being done now."""
+        return bool(self._busy)
+
+    def begin(self) -> None:
+        """Tell what earlier agents of this node wrote, and look after the Swarm where this node leads it."""
+        for raw in self._watch.context.store.incidents(OF_THE_NODE):
+            incident = from_plain(raw)
+            if incident is not None:
+                self.say(incident_line(incident))
+        self._leading.begin()
+
+    def look_after_swarm(self) -> None:
+        """Look once at what has outlived its time, where this node leads."""
+        self._leading.look_once()
+
+    def finish(self, patience: float) -> None:
+        """Let what is being done come to its end, for so many seconds."""
+        self._leading.end(patience)
+        until = self._now() + patience
+        while self._busy and self._now() < until:
+            self._collect(wait=0.1)
+
+    def tick(self) -> tuple[float, tuple[World, ...], Plan]:
+        """One look at the node's containers, and what follows from it.
+
+        Returns:
+            Seconds until the next look, the world that was seen, and what was decided.
+
+        Raises:
+            EngineUnavailable, TimedOut, EngineRefused: The engine could not be asked.
+        """
+        self._collect()
+        try:
+            seen = self._watch.look(frozenset(self._busy))
+        except StackctlError:
+            self._watch.forget_connection()
+            self._blind = True
+            raise
+        self._blind = False
+        now = self._watch.context.clock.now()
+        there = {one.containers[0].id for one in seen}
+        self._quiet = {one: quiet for one, quiet in self._quiet.items() if one in there}
+        plans = []
+        for one in seen:
+            plan = decide(self._world((one,), one.containers[0].id), self.limits, NODE_RULES)
+            self._carry_out(one, plan)
+            plans.append(plan)
+        self._prove(seen)
+        whole = World(now=now, engine_time=self._watch.engine_time, environments=seen)
+        acts = tuple(act for plan in plans for act in plan.acts)
+        reports = tuple(report for plan in plans for report in plan.reports)
+        return next_look(whole, self.limits), (whole,), Plan(acts=acts, reports=reports)
+
+    def _world(self, environments: tuple[Watched, ...], container: str) -> World:
+        return World(
+            now=self._watch.context.clock.now(),
+            engine_time=self._watch.engine_time,
+            environments=environments,
+            quiet=self._quiet.get(container, {}),
+        )
+
+    def _now(self) -> float:
+        return self._watch.context.clock.now().boottime
+
+    # Acts
+
+    def _carry_out(self, one: Watched, plan: Plan) -> None:
+        for action in (*plan.acts, *plan.reports):
+            key, now = action.key, self._now()
+            quiet = self._quiet.setdefault(one.containers[0].id, {})
+            quiet[key] = now + (self.limits.report_again if action.kind == "report" else self.limits.cooldown)
+            if action.rule == "oom":
+                quiet[f"{action.project}/{action.service}/oom"] = now + self.limits.oom_again
+            event = "would" if self.dry else "reports" if action.kind == "report" else "acts"
+            about = {name: word for name, word in action.plain().items() if word}
+            self.log.write(event, node=self.node, **about)
+            if self.dry:
+                continue
+            if action.kind != "report":
+                self._busy[action.container] = action
+            trails = self._watch.trails(action.container)
+            Thread(target=self._work, args=(one, action, trails), daemon=True).start()
+
+    def _work(self, one: Watched, action: Action, trails: Mapping[str, Trail]) -> None:
+        context = self.contexts("")
+        try:
+            if action.kind == "report":
+                self._report(context, one, action, trails)
+            else:
+                self._end(context, action, trails.get(action.container))
+        except StackctlError as error:
+            self.log.write("failed", project=action.project, rule=action.rule, words=str(error))
+            self._quiet.pop(action.container, None)
+        except Exception:
+            import traceback
+
+            self.log.write("bug", project=action.project, trace=traceback.format_exc())
+        finally:
+            context.engine.close()
+            if action.kind != "report":
+                self._ended.put(action.container)
+
+    def _report(self, context: Context, one: Watched, action: Action, trails: Mapping[str, Trail]) -> None:
+        incident = new_incident(context, action, one.record)
+        self._keep(with_evidence(context, incident, one.containers[0], trails))
+
+    def _end(self, context: Context, action: Action, trail: Trail | None) -> None:
+        """End one container, after it was looked at and judged again."""
+        container = _only(context, action.container)
+        sample = context.engine.sample([container]) if container is not None else {}
+        if container is None or container.state not in ("running", "paused"):
+            self._tell(action, "recovered", "it has ended by itself")
+            return
+        trail = with_reading(trail, sample.get(container.id), self.limits.trail)
+        fresh = watched(container, trail, engine=self._watch.facts.id if self._watch.facts else "")
+        confirmed = still(action, self._world((fresh,), ""), self.limits, NODE_RULES) if fresh else None
+        if fresh is None or confirmed is None:
+            self._quiet.pop(action.container, None)
+            self._tell(action, "recovered", "it is not so any more")
+            return
+        incident = with_evidence(
+            context, new_incident(context, confirmed, fresh.record), container, {container.id: trail}
+        )
+        began = self._now()
+        self._keep(incident, tell=False)
+        context.engine.stop([container.id])
+        after = _only(context, action.container)
+        stuck = after is not None and after.state in ("running", "paused")
+        result, words = ("stuck", "it could not be ended") if stuck else ("done", ENDED_WORDS)
+        self._tell(action, result, words)
+        took = round(self._now() - began, 3)
+        self._keep(replace(incident, done=() if stuck else (words,), result=result, took=took))
+
+    def _tell(self, action: Action, event: str, words: str) -> None:
+        self.log.write(event, project=action.project, service=action.service, rule=action.rule, words=words)
+
+    def _collect(self, wait: float = 0.0) -> None:
+        while True:
+            try:
+                container = self._ended.get(timeout=wait) if wait else self._ended.get_nowait()
+            except Empty:
+                return
+            if self._busy.pop(container, None) is not None:
+                self._watch.relist_soon()
+
+    def _keep(self, incident: Incident, *, tell: bool = True) -> None:
+        """Write an incident on this node, and say it to who reads from a manager."""
+        import json
+
+        incident = replace(incident, node=self.node)
+        try:
+            self._watch.context.store.write_incident(OF_THE_NODE, incident.id, to_plain(incident))
+        except StateError as error:  # a full disk keeps nobody alive who must be ended
+            self.log.write("failed", project=incident.project, rule=incident.rule, words=str(error))
+        if tell:
+            self.say(incident_line(incident))
+            if self.told is not None:
+                self.told(json.dumps(to_plain(incident)).encode(errors="backslashreplace"))
+
+    # Proof
+
+    def _prove(self, seen: tuple[Watched, ...]) -> None:
+        """Say once of each container which limits the kernel enforces for it."""
+        running = [one.containers[0] for one in seen if one.containers[0].state == "running"]
+        settled = [one for one in running if one.id not in self._proven and self._watch.is_settled(one)]
+        if settled:
+            readings = self._watch.context.engine.readings(settled)
+            for one in settled:
+                reading = readings.get(one.id)
+                if reading is not None and reading.limits is not None:
+                    self._proven.add(one.id)
+                    self.say(proof_line(one.id, reading.limits, one.id not in self._watch.unbounded))
+        self._proven &= {one.id for one in running}
+
+
+def _only(context: Context, container: str) -> Container | None:
+    return next((named(one) for one in context.engine.inspect([container])), None)

@@ -1,0 +1,110 @@
+"""What the agents of a Swarm's nodes have said, as it is read from a manager."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stackctl.core.agent_lines import read_incidents, read_proofs
+from stackctl.core.errors import StackctlError
+from stackctl.core.facts import AppliedLimits
+from stackctl.core.incidents import to_plain
+from stackctl.core.swarm_watch import AGENT, ROLE
+from stackctl.ops.lifetimes import time_left
+from stackctl.ops.recording import ended
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from stackctl.core.incidents import Incident
+    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.swarm_facts import SwarmScene, SwarmService
+    from stackctl.ops.context import Context
+
+PROOF_SECONDS = 8.0
+"""For an agent to see a new container, write its swap limit, and say what is in force."""
+_LOOK = 0.3
+
+
+def agents(context: Context) -> tuple[SwarmService, ...]:
+    """The services that run an agent on each node; agents that systemd runs are not seen from a manager.
+
+    Raises:
+        EngineUnavailable, TimedOut, EngineRefused: The manager cannot be asked.
+    """
+    lead = context.engine.lead()
+    try:
+        return lead.services({ROLE: AGENT})
+    finally:
+        lead.close()
+
+
+def gather_incidents(context: Context, record: EnvironmentRecord) -> tuple[Incident, ...]:
+    """Write what agents have said of an environment into its folder here, each incident once, and return it.
+
+    Raises:
+        EngineUnavailable, TimedOut, EngineRefused: The manager cannot be asked.
+        StateError: The file system refused.
+    """
+    known = {
+        str(raw.get("id")): raw for raw in context.store.incidents(record.project) if isinstance(raw, dict)
+    }
+    found = [one for one in read_incidents(_lines(context)) if one.project == record.project]
+    for one in found:
+        if known.get(one.id, {}).get("result", None) != one.result:
+            context.store.write_incident(record.project, one.id, to_plain(one))
+    return tuple(found)
+
+
+def _lines(context: Context) -> list[str]:
+    swarm = context.engine.swarm()
+    return [line for service in agents(context) for line in swarm.log_lines(service.id)]
+
+
+def proofs(context: Context, containers: Collection[str]) -> dict[str, AppliedLimits]:
+    """Container's id -> what the kernel of its node enforces, as far as agents say so in time.
+
+    Raises:
+        EngineUnavailable, TimedOut, EngineRefused: The manager cannot be asked.
+    """
+    if not containers or not agents(context):
+        return {}
+    end = context.clock.now().boottime + PROOF_SECONDS
+    while True:
+        said = read_proofs(_lines(context))
+        found = {one: _applied(said[one]) for one in containers if one in said}
+        if len(found) == len(containers) or context.clock.now().boottime >= end:
+            return found
+        context.clock.sleep(_LOOK)
+
+
+def _applied(said: Mapping[str, object]) -> AppliedLimits:
+    def number(name: str) -> int | None:
+        value = said.get(name)
+        return value if isinstance(value, int) else None
+
+    cpus = said.get("cpus")
+    return AppliedLimits(
+        pids=number("pids"),
+        memory=number("memory"),
+        swap=number("swap"),
+        cpus=float(cpus) if isinstance(cpus, (int, float)) else None,
+    )
+
+
+def settle(context: Context, record: EnvironmentRecord, scene: SwarmScene) -> EnvironmentRecord:
+    """Write down that an agent ended an environment, whose lifetime was over; else the record as it is."""
+    if record.phase != "running" or scene.services or time_left(context.clock, record) > 0:
+        return record
+    try:
+        with context.store.lock(record.project, command="settling", wait=0):
+            fresh = context.store.read(record.project)
+            if fresh is None or fresh != record:
+                return fresh or record
+            told = [one for one in gather_incidents(context, record) if one.generation == record.generation]
+            last = next((one for one in reversed(told) if one.rule == "expired"), None)
+            reason = (
+                last.reason if last else "its lifetime is over, and nothing of it is on the Swarm any more"
+            )
+            return ended(context, record, "expired", reason, last.id if last else "")
+    except StackctlError:  # who asks next tries it again
+        return record
