@@ -85,6 +85,10 @@ requirements: ## Resolve requirements/*.txt again from pyproject.toml (UPGRADE=1
 dist: .venv-dev ## Build dist/ for any static host: wheel, bundle, SHA256SUMS, install.sh (BASE_URL=https://...)
 	@scripts/dist.sh
 
+.PHONY: image
+image: .venv-dev ## Build an image with stackctl as its command, for a Swarm's agents (TAG=..., BASE=python:3.11-slim)
+	@scripts/image.sh $(TAG)
+
 .PHONY: serve
 serve: ## Serve dist/ on loopback (PORT=N) and print the line that rehearses the installation
 	@python3 scripts/serve.py dist $(PORT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -26,9 +27,9 @@ class Cluster:
         """How docker reaches a node."""
         return f"unix://{BASE}/{node}/docker.sock"
 
-    def environment(self) -> dict[str, str]:
-        """What makes commands work on n1, and reach the other nodes by contexts of their names."""
-        return {"DOCKER_HOST": self.host(), "DOCKER_CONFIG": str(self.config), "DOCKER_CONTEXT": ""}
+    def environment(self, node: str = "n1") -> dict[str, str]:
+        """What makes commands work on a node, and reach others by contexts of their names."""
+        return {"DOCKER_HOST": self.host(node), "DOCKER_CONFIG": str(self.config), "DOCKER_CONTEXT": ""}
 
     def docker(self, node: str, *words: str) -> str:
         """What a docker command on a node prints."""
@@ -44,9 +45,14 @@ class Cluster:
         """Where a node keeps a data folder, as this machine sees it."""
         return BASE / node / "data" / "swarm" / project / name
 
-    def script(self, *words: str) -> None:
+    def running(self, node: str, label: str) -> list[str]:
+        """Ids of the containers with a label that run on a node."""
+        return self.docker(node, "ps", "-q", "--no-trunc", "--filter", f"label={label}").split()
+
+    def script(self, *words: str, **variables: str) -> None:
         """Run `scripts/cluster.sh`."""
-        done = subprocess.run([SCRIPT, *words], capture_output=True, text=True, timeout=240)
+        environ = {**os.environ, **variables}
+        done = subprocess.run([SCRIPT, *words], capture_output=True, text=True, timeout=240, env=environ)
         assert done.returncode == 0, f"cluster.sh {' '.join(words)}\n{done.stdout}{done.stderr}"
 
 
@@ -56,3 +62,21 @@ def wait_for(condition: Callable[[], bool], what: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, what()
         time.sleep(0.5)
+
+
+def agent_on(cluster: Cluster, node: str) -> str:
+    """Id of the agent's container that runs on a node; empty where none does."""
+    return next(iter(cluster.running(node, "com.docker.swarm.service.name=stackctl-agents_agent")), "")
+
+
+def began(cluster: Cluster, node: str) -> bool:
+    """Whether a node's agent watches."""
+    agent = agent_on(cluster, node)
+    return bool(agent) and '"event": "began"' in logs(cluster, node, agent)
+
+
+def logs(cluster: Cluster, node: str, container: str) -> str:
+    """All that a container wrote."""
+    argv = ["docker", "--host", cluster.host(node), "logs", container]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr

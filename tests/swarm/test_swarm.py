@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from commandline import Cli
 
 from swarm.cluster import NODES, Cluster, wait_for
+from swarm.swarmed import Swarmed
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -30,26 +30,6 @@ allow: {proxy: [public-ports]}
 ROWS = ("db", "psql", "-h", "127.0.0.1", "-U", "app", "-tA", "myenv", "-c")
 
 
-class Swarmed:
-    """The command line on one environment of the cluster."""
-
-    def __init__(self, cli: Cli, cluster: Cluster) -> None:
-        self.cli, self.cluster, self.project = cli, cluster, ""
-
-    def __call__(self, *words: str) -> Any:
-        return self.cli(*words, timeout=200, **self.cluster.environment())
-
-    def status(self) -> dict[str, Any]:
-        """What `status --json` says, whether or not all is well."""
-        found: dict[str, Any] = self("status", "myenv", "--json").data
-        return found
-
-    def nodes_of(self, service: str) -> list[str]:
-        """The nodes on which tasks of a service run."""
-        tasks = self.status()["tasks"]
-        return sorted(one["node"] for one in tasks if (one["service"], one["state"]) == (service, "running"))
-
-
 @pytest.fixture(scope="module")
 def myenv(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarmed]:
     """The environment, up once for all of these tests, which stand in the order of its life."""
@@ -57,7 +37,7 @@ def myenv(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (folder / "checkout" / ".git").mkdir(parents=True)
     cli = Cli(home=folder / "home", checkout=folder / "checkout")
     cli.stack("myenv", STACK)
-    found = Swarmed(cli, cluster)
+    found = Swarmed(cli, cluster, "myenv")
     found.project = found("up", "myenv", "--json").ok().data["project"]
     yield found
     found("purge", "myenv", "--yes")
@@ -119,6 +99,18 @@ def test_the_loss_of_a_node_moves_replicas_and_keeps_the_data(myenv: Swarmed) ->
     wait_for(lambda: myenv.nodes_of("db") == ["n2"], myenv.status)
     wait_for(lambda: myenv.status()["healthy"], myenv.status)
     assert myenv("url", "myenv", "proxy").ok().out
+    assert myenv("exec", "myenv", *ROWS, "select answer from kept").ok().out.strip() == "42"
+
+
+def test_a_drained_node_gives_its_replicas_away_and_keeps_its_data(myenv: Swarmed) -> None:
+    drain = ("node", "update", "--availability")
+    myenv.cluster.docker("n1", *drain, "drain", "n2")
+    try:
+        wait_for(lambda: len(_elsewhere(myenv)) == 3, myenv.status)
+        wait_for(lambda: "n2, which is ready, drain" in str(_why(myenv, "db")), myenv.status)
+    finally:
+        myenv.cluster.docker("n1", *drain, "active", "n2")
+    wait_for(lambda: myenv.nodes_of("db") == ["n2"], myenv.status)
     assert myenv("exec", "myenv", *ROWS, "select answer from kept").ok().out.strip() == "42"
 
 

@@ -75,7 +75,8 @@ def _incidents(session: Session, project: str) -> Sequence[Incident]:
 
 def _what(incident: Incident) -> str:
     result = f" ({incident.result})" if incident.result not in ("", "done") else ""
-    return f"{incident.reason}{result}"
+    where = f", on {incident.node}" if incident.node else ""
+    return f"{incident.reason}{result}{where}"
 
 
 def _when(at: float) -> str:
@@ -123,7 +124,10 @@ def _story(record: EnvironmentRecord, incident: Incident | None) -> list[str]:
     if incident.log:
         lines.append(f"last lines of `{incident.log_from}`:")
         lines += [f"  {line}" for line in incident.log[-SHOWN_LINES:]]
-    lines.append(f"incident {incident.id} of {_when(incident.at)}; `stackctl incidents --json` has all of it")
+    where = f" on node {incident.node}" if incident.node else ""
+    lines.append(
+        f"incident {incident.id} of {_when(incident.at)}{where}; `stackctl incidents --json` has all of it"
+    )
     if record.phase not in LIVE:
         lines.append(f"its data is kept{_again(record)}")
     return lines

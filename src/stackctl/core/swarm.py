@@ -28,6 +28,10 @@ PAUSE = "2s"
 MONITOR = "3s"
 """How long a changed task is watched before the next one is changed."""
 
+NO_SWAP = (
+    "Swarm has no swap limit: without an agent on each node, a service may use as much swap as memory again"
+)
+
 ENV_SUFFIX = ".swarm.env"
 _OWNERS = f"{holes.PREFIX}USER_"
 
@@ -151,7 +155,7 @@ class _Translation:
         return self.values.get(name, default)
 
     def _told(self) -> None:
-        self.note("Swarm has no swap limit: where a node has swap, a service may use as much of it again")
+        self.note(NO_SWAP)
         if any("depends_on" in raw for raw in self.source.get("services", {}).values()):
             self.note("`up` starts services in their order; after the loss of a node Swarm keeps none")
         if any("security_opt" in raw for raw in self.source.get("services", {}).values()):

@@ -174,6 +174,8 @@ class NodeAgent:
             quiet[key] = now + (self.limits.report_again if action.kind == "report" else self.limits.cooldown)
             if action.rule == "oom":
                 quiet[f"{action.project}/{action.service}/oom"] = now + self.limits.oom_again
+            if action.rule == "over_pids":  # its incident tells of the refused forks already
+                quiet[f"{action.project}/{action.service}/fork_refused"] = now + self.limits.report_again
             event = "would" if self.dry else "reports" if action.kind == "report" else "acts"
             about = {name: word for name, word in action.plain().items() if word}
             self.log.write(event, node=self.node, **about)

@@ -11,11 +11,12 @@ from stackctl.core.documents import dump, load
 from stackctl.core.errors import EngineRefused, StackctlError
 from stackctl.core.placement import PlacementWorld, place_ports
 from stackctl.core.records import LIVE, SWARM, EnvironmentRecord
-from stackctl.core.swarm import ENV_SUFFIX, SwarmDocument, SwarmInputs, swarm_document
+from stackctl.core.swarm import ENV_SUFFIX, NO_SWAP, SwarmDocument, SwarmInputs, swarm_document
 from stackctl.core.swarm_stages import deadline_labels, part_of, stages, told_of
 from stackctl.core.swarm_standing import swarm_standings
 from stackctl.ops.placing import connection_values, stamp_of
 from stackctl.ops.recording import deadline, service_records, sidecar_records
+from stackctl.ops.swarm_agents import agents
 from stackctl.ops.swarm_data import place_data
 from stackctl.ops.swarm_deadlines import tell_deadline
 from stackctl.ops.swarm_looking import look_at_swarm
@@ -272,8 +273,10 @@ def _bring_up(
 ) -> SwarmUp:
     _write_folder(context, record, prepared)
     translated = swarm_document(prepared.bounded.document, _inputs(context, record, prepared))
+    watched = bool(agents(context))
     for note in translated.notes:
-        context.progress.warn(note)
+        if not (watched and note == NO_SWAP):
+            context.progress.warn(note)
     constraints = {name: one.placement for name, one in prepared.stack.services.items() if one.placement}
     record = place_data(context, before, record, translated.pins, constraints)
     scene = _deploy(context, before, record, prepared, translated, options)

@@ -1,0 +1,171 @@
+"""The agents of three nodes: violations ended where they are, lifetimes ended by whoever leads, once each."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from commandline import Cli
+
+from swarm.cluster import NODES, Cluster, agent_on, began, wait_for
+from swarm.swarmed import Swarmed
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.usefixtures("agents")]
+
+TEMPLATE = """
+services:
+  web:
+    image: busybox:1.35
+    command: [httpd, -f, -p, "8000", -h, /tmp]
+    cap_drop: [ALL]
+"""
+STACK = """
+template: bare
+engine: swarm
+limits: {memory: 64m, cpus: 0.3, pids: 60, lifetime: 1h}
+services: {web: {replicas: 3, placement: ["node.hostname != nowhere"]}}
+"""
+BOMB = "i=0; while [ $i -lt 120 ]; do sleep 60 & i=$((i+1)); done; wait"
+HOG = "dd if=/dev/zero of=/dev/shm/hog bs=1M count=62; sleep 60"
+
+
+@pytest.fixture(scope="module")
+def watched(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarmed]:
+    """One web server on each node."""
+    folder = tmp_path_factory.mktemp("agents")
+    checkout = folder / "checkout"
+    (checkout / ".git").mkdir(parents=True)
+    bare = checkout / "templates" / "bare"
+    bare.mkdir(parents=True)
+    (bare / "template.yaml").write_text("description: One server\n")
+    (bare / "compose.yaml.j2").write_text(TEMPLATE)
+    cli = Cli(home=folder / "home", checkout=checkout)
+    cli.stack("watched", STACK)
+    without_contexts = replace(cluster, config=folder)
+    found = Swarmed(cli, without_contexts, "watched")
+    found.project = found("up", "watched", "--json").ok().data["project"]
+    yield found
+    found("purge", "watched", "--yes")
+
+
+def web_on(watched: Swarmed, node: str) -> str:
+    """The container that runs on a node; empty where none does."""
+    label = f"stackctl.project={watched.project}"
+    return next(iter(watched.cluster.running(node, label)), "")
+
+
+def harm(watched: Swarmed, node: str, script: str) -> str:
+    """Let something run wild in a node's container, whose id is given back."""
+    wait_for(lambda: bool(web_on(watched, node)), watched.status)
+    container = web_on(watched, node)
+    watched.cluster.docker(node, "exec", "--detach", container, "sh", "-c", script)
+    return container
+
+
+def test_limits_are_proven_on_every_node_and_the_agents_bound_the_swap(watched: Swarmed) -> None:
+    proof = watched.status()["limits_verified"]
+    assert "read back in the containers on n1, by the kernel's word to the agents on n2, n3" in proof
+    for node in NODES:
+        (container,) = watched.cluster.inspect(node, watched.project)
+        assert container["HostConfig"]["MemorySwap"] == container["HostConfig"]["Memory"] == 64 << 20
+        said = watched.cluster.docker(node, "logs", agent_on(watched.cluster, node))
+        assert f'"container": "{container["Id"]}", "pids": 60, "memory": 67108864, "swap": 67108864' in said
+
+
+@pytest.mark.parametrize(("script", "rule"), [(BOMB, "over_pids"), (HOG, "over_memory")])
+def test_a_bomb_and_a_hog_on_each_node_are_ended_by_its_agent(
+    watched: Swarmed, script: str, rule: str
+) -> None:
+    harmed = {harm(watched, node, script): node for node in NODES}
+    wait_for(lambda: harmed.keys() <= _told(watched, rule), watched.incidents)
+    mine = [one for one in watched.incidents() if one["rule"] == rule and one["container"] in harmed]
+    assert {one["container"]: one["node"] for one in mine} == harmed
+    assert Counter(one["container"] for one in mine) == dict.fromkeys(harmed, 1)
+    assert {one["result"] for one in mine} == {"done"}
+    if rule == "over_pids":
+        assert all("sleep 60" in one["groups"][0]["command"] for one in mine)
+    wait_for(lambda: len(watched.nodes_of("web")) == 3, watched.status)
+    assert not harmed.keys() & {web_on(watched, node) for node in NODES}
+
+
+def _told(watched: Swarmed, rule: str) -> set[str]:
+    return {one["container"] for one in watched.incidents() if one["rule"] == rule and one["result"]}
+
+
+def test_an_agent_that_is_killed_is_replaced_and_changes_nothing_elsewhere(watched: Swarmed) -> None:
+    cluster = watched.cluster
+    before = {node: agent_on(cluster, node) for node in NODES}
+    containers = {node: web_on(watched, node) for node in NODES}
+    for node in ("n2", "n3"):
+        cluster.docker(node, "kill", "--signal", "KILL", before[node])
+    for node in ("n2", "n3"):
+        wait_for(lambda: agent_on(cluster, node) not in ("", before[node]), lambda: node)  # noqa: B023
+        wait_for(
+            partial(began, cluster, node), lambda: cluster.docker("n1", "stack", "ps", "stackctl-agents")
+        )
+    assert agent_on(cluster, "n1") == before["n1"]
+    assert {node: web_on(watched, node) for node in NODES} == containers
+    told = len(watched.incidents())
+    container = harm(watched, "n3", BOMB)
+    wait_for(lambda: container in _told(watched, "over_pids"), watched.incidents)
+    assert len([one for one in watched.incidents() if one["container"] == container]) == 1
+    assert told >= 6, "what the killed ones wrote is not lost"
+
+
+def test_on_a_node_that_is_cut_off_its_agent_goes_on(watched: Swarmed) -> None:
+    cluster = watched.cluster
+    wait_for(lambda: bool(web_on(watched, "n3")), watched.status)
+    cluster.script("cut", "n3")
+    try:
+        container = harm(watched, "n3", BOMB)
+        wait_for(lambda: container not in cluster.running("n3", "stackctl.watch"), lambda: container)
+        wait_for(lambda: watched.nodes_of("web") and "n3" not in watched.nodes_of("web"), watched.status)
+    finally:
+        cluster.script("mend", "n3")
+    wait_for(lambda: container in _told(watched, "over_pids"), watched.incidents)
+    wait_for(lambda: len(watched.nodes_of("web")) == 3, watched.status)
+
+
+def test_a_lifetime_is_ended_once_although_the_leader_is_lost(watched: Swarmed) -> None:
+    cluster = watched.cluster
+    leader = _leader(cluster, "n1")
+    watched.asked = next(node for node in NODES if node != leader)
+    watched("extend", "watched", "12s").ok()
+    cluster.script("stop", leader)
+    try:
+        wait_for(lambda: watched.status()["phase"] == "expired", watched.status)
+        mine = f"label=stackctl.project={watched.project}"
+        wait_for(lambda: not _left(watched), lambda: _left(watched))
+        assert _leader(cluster, watched.asked) != leader
+    finally:
+        cluster.script("start", leader)
+    for node in NODES:
+        wait_for(lambda: not web_on(watched, node), lambda: node)  # noqa: B023
+    (ended,) = [one for one in watched.incidents() if one["rule"] == "expired"]
+    assert (ended["result"], ended["phase"]) == ("done", "expired")
+    assert ended["node"] != leader
+    assert "its lifetime of 12s is over" in watched("why", "watched").ok().out
+
+
+def _left(watched: Swarmed) -> list[str]:
+    """What the Swarm still has of the environment."""
+    mine = ("ls", "-q", "--filter", f"label=stackctl.project={watched.project}")
+    kinds = ("service", "network", "config", "secret")
+    return [kind for kind in kinds if watched.cluster.docker(watched.asked, kind, *mine)]
+
+
+def _leader(cluster: Cluster, asked: str) -> str:
+    """The node that leads; an election takes some seconds."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        found = cluster.docker(asked, "node", "ls", "--format", "{{.Hostname}} {{.ManagerStatus}}")
+        for line in found.splitlines():
+            name, _, status = line.partition(" ")
+            if status == "Leader":
+                return name
+        time.sleep(0.5)
+    raise AssertionError("nobody leads")
