@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +44,8 @@ def test_limits_restarts_and_labels_are_swarms_own() -> None:
     assert deploy["restart_policy"]["max_attempts"] == 3
     assert deploy["labels"]["stackctl.generation"] == "g"
     assert deploy["endpoint_mode"] == "dnsrr"
-    assert set(web.document["services"]["web"]) == {"image", "deploy"}
+    assert set(web.document["services"]["web"]) == {"image", "deploy", "labels"}
+    assert json.loads(web.document["services"]["web"]["labels"]["stackctl.watch"])["pids"] == 64
     assert web.document["networks"]["default"]["driver"] == "overlay"
 
 

@@ -138,7 +138,6 @@ def test_a_lifetime_is_ended_once_although_the_leader_is_lost(watched: Swarmed) 
     cluster.script("stop", leader)
     try:
         wait_for(lambda: watched.status()["phase"] == "expired", watched.status)
-        mine = f"label=stackctl.project={watched.project}"
         wait_for(lambda: not _left(watched), lambda: _left(watched))
         assert _leader(cluster, watched.asked) != leader
     finally:

@@ -58,7 +58,7 @@ def paths_among(proc_text: str, mounts: Sequence[Mount], container: str) -> dict
     for line in proc_text.splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         path = _own(path, container) if container else path
-        if not path.startswith("/") or path.startswith("/.."):
+        if not path.startswith("/"):
             continue
         for name in controllers.split(",") if controllers else [UNIFIED]:
             folder = _folder(name, path, mounts)
@@ -75,11 +75,35 @@ def _own(path: str, container: str) -> str:
 
 
 def _folder(controller: str, path: str, mounts: Iterable[Mount]) -> str:
-    fitting = [one for one in mounts if controller in one.controllers and _below(path, one.root)]
+    able = [one for one in mounts if controller in one.controllers]
+    if path.startswith("/.."):
+        return next((found for one in able if (found := _beside(path, one))), "")
+    fitting = [one for one in able if _below(path, one.root)]
     if not fitting:
         return ""
     best = min(fitting, key=lambda one: len(one.root))
     return (best.point + path[len(best.root.rstrip("/")) :]).rstrip("/")
+
+
+def _beside(path: str, mount: Mount) -> str:
+    """Where a cgroup outside our own cgroup namespace lies, if whoever made our container mounted it there.
+
+    The kernel then tells by how many levels it lies above our root (`/../docker-<id>.scope`), for the mount
+    likewise (`/../..`), and never the names between the two: those are looked for.
+    """
+    up, rest = _levels(path)
+    mounted, more = _levels(mount.root)
+    if more or mounted < up or not rest:
+        return ""
+    found = [str(one) for one in Path(mount.point).glob("*/" * (mounted - up) + rest.lstrip("/"))]
+    return found[0] if len(found) == 1 else ""
+
+
+def _levels(path: str) -> tuple[int, str]:
+    """How often a path goes up, and what comes then: `/../../a/b` is 2 and `/a/b`."""
+    parts = path.split("/")[1:]
+    up = next((n for n, part in enumerate(parts) if part != ".."), len(parts))
+    return up, "".join(f"/{part}" for part in parts[up:])
 
 
 def _below(path: str, root: str) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stackctl.core.swarm_facts import SwarmScene, SwarmService
     from stackctl.ops.context import Context
 
-PROOF_SECONDS = 8.0
+PROOF_SECONDS = 20.0
 """For an agent to see a new container, write its swap limit, and say what is in force."""
 _LOOK = 0.3
 

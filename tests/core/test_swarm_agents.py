@@ -1,0 +1,272 @@
+"""What agents of a Swarm's nodes decide from labels alone, and what they say to the managers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from core.worlds import MARKS, MIB, NOW
+from stackctl.core.agent_files import agent_unit, service_text
+from stackctl.core.agent_lines import LONGEST, incident_line, proof_line, read_incidents, read_proofs
+from stackctl.core.facts import AppliedLimits, Container, Reading
+from stackctl.core.incidents import Incident
+from stackctl.core.labels import Stamp
+from stackctl.core.records import ServiceRecord
+from stackctl.core.supervision import DEFAULT_SUPERVISION
+from stackctl.core.swarm_facts import Cluster, Standing, SwarmService, SwarmThing
+from stackctl.core.swarm_lead import overdue, unclaimed
+from stackctl.core.swarm_stages import deadline_labels
+from stackctl.core.swarm_watch import NODE_RULES, loose_swap, named, read_watch, watch_label, watched
+from stackctl.core.verdicts import decide
+from stackctl.core.world import Trail, World
+from stackctl.engine.cgroup import cgroup_paths
+from stackctl.ops.leading import Leading
+
+STAMP = Stamp(project="p-1", stack="p", generation="g1", home="h", user=7, engine="cluster")
+ASKED = ServiceRecord(pids=256, memory=100 * MIB, swap=100 * MIB, cpus=0.5, watchdog=MARKS)
+LABELS = {**STAMP.labels(), **watch_label(ASKED), "com.docker.swarm.service.name": "p-1_web"}
+
+
+def container(one: str = "c1", **values: Any) -> Container:
+    plain: dict[str, Any] = {"state": "running", "labels": LABELS, "limits": AppliedLimits(swap=200 * MIB)}
+    return named(Container(**{"id": one, "name": one, "image": "i", **plain, **values}))
+
+
+def decided(one: Container, *readings: Reading, **world: Any) -> list[tuple[str, str, str]]:
+    trail = Trail()
+    for reading in readings:
+        trail = trail.add(reading, keep=60.0)
+    found = watched(one, trail, engine="e")
+    assert found is not None
+    plan = decide(
+        World(now=NOW, engine_time=NOW.wall, environments=(found,), **world), DEFAULT_SUPERVISION, NODE_RULES
+    )
+    return [(act.rule, act.kind, act.container) for act in (*plan.acts, *plan.reports)]
+
+
+def test_what_was_asked_for_is_read_back_from_the_label() -> None:
+    assert read_watch(LABELS) == ASKED
+    assert named(container()).service == "web"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "no json", "[]", "{}", '{"pids": 1}', '{"pids":"9","memory":1,"swap":1,"cpus":1}'],
+    ids=["nothing", "words", "list", "empty", "half", "text"],
+)
+def test_a_container_with_a_label_that_says_nothing_is_left_alone(text: str) -> None:
+    assert watched(container(labels={**LABELS, "stackctl.watch": text}), None, engine="e") is None
+
+
+def test_without_our_stamp_a_container_is_left_alone() -> None:
+    foreign = {key: value for key, value in LABELS.items() if key != "stackctl.generation"}
+    assert watched(container(labels=foreign), None, engine="e") is None
+
+
+def test_one_container_is_ended_and_never_the_environment() -> None:
+    assert decided(container(), Reading(at=1.0, pids=250, memory=MIB)) == [("over_pids", "halt", "c1")]
+    assert decided(container(), Reading(at=1.0, pids=9, memory=96 * MIB)) == [("over_memory", "halt", "c1")]
+    assert decided(container(), Reading(at=1.0, pids=9, memory=MIB)) == []
+    assert decided(container()) == []
+
+
+def test_a_service_that_asked_for_a_report_is_reported() -> None:
+    asked = replace(ASKED, watchdog={**MARKS, "on_violation": "report"})
+    one = container(labels={**LABELS, **watch_label(asked)})
+    assert decided(one, Reading(at=1.0, pids=250, memory=MIB)) == [("over_pids", "report", "c1")]
+
+
+def test_the_swap_limit_is_written_where_it_is_not_in_force() -> None:
+    assert loose_swap(container()) == 100 * MIB
+    assert loose_swap(container(limits=AppliedLimits(swap=100 * MIB))) == 0
+    assert loose_swap(container(state="exited")) == 0
+    assert loose_swap(container(labels=STAMP.labels())) == 0
+
+
+# What agents say
+
+
+def incident(**values: Any) -> Incident:
+    plain: dict[str, Any] = {"id": "i1", "at": 5.0, "rule": "over_pids", "action": "halt", "reason": "why"}
+    return Incident(**{**plain, "project": "p-1", "node": "n1", **values})
+
+
+def test_incidents_are_read_once_as_they_ended() -> None:
+    begun, done = incident(), incident(result="done", done=("ended",))
+    lines = ["junk", "{broken", "[]", incident_line(begun), incident_line(done), incident_line(begun)]
+    assert read_incidents(lines) == (done,)
+    assert read_incidents([incident_line(begun)]) == (begun,)
+    older = incident(id="i0", at=1.0)
+    assert [one.id for one in read_incidents([incident_line(done), incident_line(older)])] == ["i0", "i1"]
+
+
+def test_a_line_stays_short_whatever_the_container_wrote() -> None:
+    log = tuple("\x00" * 1000 for _ in range(200))
+    assert len(incident_line(incident(log=log))) <= LONGEST
+    kept = read_incidents([incident_line(incident(log=tuple(map(str, range(200)))))])[0].log
+    assert kept[-1] == "199"
+    assert len(kept) == 20
+
+
+def test_proofs_are_read_as_they_were_said_last() -> None:
+    first, last = AppliedLimits(pids=1), AppliedLimits(pids=60, memory=5, swap=5, cpus=0.3)
+    found = read_proofs([proof_line("c1", first, True), proof_line("c1", last, True)])
+    assert (found["c1"]["pids"], found["c1"]["swap"], found["c1"]["cpus"]) == (60, 5, 0.3)
+
+
+def test_the_file_that_runs_agents_bounds_them_and_shows_them_no_more_than_they_read() -> None:
+    found = yaml.safe_load(service_text("registry/stackctl:1"))["services"]["agent"]
+    assert found["deploy"]["mode"] == "global"
+    assert set(found["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    assert found["cap_drop"] == ["ALL"]
+    writable = [one["target"] for one in found["volumes"] if not one.get("read_only")]
+    assert writable == ["/var/run/docker.sock", "/var/lib/stackctl/agent"]
+    assert "supervise --node" in agent_unit("/usr/bin/python3", "1", {"DOCKER_HOST": "unix:///run/x.sock"})
+
+
+# What the leader decides
+
+
+def service(one: str, deadline: float | None = 100.0, stamp: Stamp = STAMP) -> SwarmService:
+    labels = {**stamp.labels(), **(deadline_labels(deadline, 60.0) if deadline is not None else {})}
+    return SwarmService(id=one, name=one, labels=labels)
+
+
+def thing(one: str, created: float = 1.0, stamp: Stamp = STAMP) -> SwarmThing:
+    return SwarmThing(kind="config", id=one, name=one, labels=stamp.labels(), created=created)
+
+
+def test_what_has_outlived_its_time_is_ended_and_nothing_else() -> None:
+    other = replace(STAMP, project="q-1")
+    every = [service("a"), service("b", 101.0), service("c", 900.0, other), service("d", None, other)]
+    assert [(one.stamp.project, one.whole, len(one.services)) for one in overdue(every, 100.5)] == [
+        ("p-1", False, 1)
+    ]
+    (found,) = overdue(every, 500.0)
+    assert (found.whole, found.deadline, found.lifetime) == (True, 101.0, 60.0)
+    assert overdue([replace(service("x"), labels={"stackctl.deadline": "1"})], 500.0) == ()
+    assert (
+        overdue([replace(service("x"), labels={**service("x").labels, "stackctl.deadline": "soon"})], 9e9)
+        == ()
+    )
+
+
+def test_what_belongs_to_no_service_is_left_for_its_grace() -> None:
+    other = replace(STAMP, generation="g0")
+    things = [
+        thing("mine"),
+        thing("old", 1.0, other),
+        thing("new", 90.0, other),
+        thing("undated", 0.0, other),
+    ]
+    foreign = SwarmThing(kind="config", id="f", name="f", labels={}, created=1.0)
+    found = unclaimed([service("a")], [*things, foreign], 100.0, 50.0)
+    assert [one.id for one in found] == ["old"]
+
+
+class FakeLead:
+    """A Swarm in memory: what is in use is not removed at first."""
+
+    def __init__(self, services: list[SwarmService], things: list[SwarmThing], in_use: int = 0) -> None:
+        self.all_services, self.all_things, self.in_use = services, things, in_use
+        self.removed: list[str] = []
+
+    def standing(self) -> Standing:
+        return Standing(cluster=Cluster(id="s", node="n", manager=True), hostname="n1", leader=True)
+
+    def services(self, labels: dict[str, str]) -> tuple[SwarmService, ...]:
+        return tuple(self.all_services)
+
+    def things(self, labels: dict[str, str]) -> tuple[SwarmThing, ...]:
+        return tuple(self.all_things)
+
+    def remove(self, kind: str, one: str) -> bool:
+        if kind != "service" and self.in_use:
+            self.in_use -= 1
+            return False
+        self.removed.append(one)
+        self.all_services = [left for left in self.all_services if left.id != one]
+        self.all_things = [left for left in self.all_things if left.id != one]
+        return True
+
+
+class FakeClock:
+    def now(self) -> Any:
+        return replace(NOW, wall=500.0)
+
+
+class FakeContext:
+    clock = FakeClock()
+
+
+class Lines:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def write(self, event: str, /, **fields: Any) -> None:
+        self.events.append(event)
+
+
+def led(lead: FakeLead, looks: int = 1, **more: Any) -> tuple[list[Incident], list[str]]:
+    told: list[Incident] = []
+    log = Lines()
+    leading = Leading(
+        contexts=FakeContext,  # type: ignore[arg-type]
+        limits=DEFAULT_SUPERVISION,
+        log=log,
+        told=told.append,
+        **more,
+    )
+    for _ in range(looks):
+        leading.see_to(FakeContext(), lead, "n1")  # type: ignore[arg-type]
+    return told, log.events
+
+
+def test_the_leader_ends_a_lifetime_and_tells_it_once_all_is_gone() -> None:
+    lead = FakeLead([service("a")], [thing("t", 499.0)], in_use=1)
+    told, _ = led(lead)
+    assert (told, lead.removed) == ([], ["a"])
+    lead = FakeLead([service("a")], [thing("t", 499.0)], in_use=1)
+    told, _ = led(lead, looks=3)
+    assert lead.removed == ["a", "t"]
+    assert [(one.rule, one.phase, one.node, one.result) for one in told] == [
+        ("expired", "expired", "n1", "done")
+    ]
+
+
+def test_a_second_leader_would_write_the_same_incident() -> None:
+    first, _ = led(FakeLead([service("a")], []))
+    second, _ = led(FakeLead([service("a")], []))
+    assert first[0].id == second[0].id == "19700101T000140Z-expired-g1"
+
+
+def test_the_leader_sweeps_what_is_left_over_and_a_dry_one_does_nothing() -> None:
+    lead = FakeLead([], [thing("t")])
+    _, events = led(lead)
+    assert (lead.removed, events) == (["t"], ["done"])
+    lead = FakeLead([service("a")], [thing("t", 1.0, replace(STAMP, generation="g0"))])
+    told, events = led(lead, dry=True)
+    assert (lead.removed, told, events) == ([], [], ["would", "would"])
+
+
+# An agent in a container with a cgroup namespace of its own
+
+
+def test_cgroups_above_our_own_namespace_are_found_where_they_are_mounted(tmp_path: Path) -> None:
+    one = "a" * 64
+    (tmp_path / "system.slice" / f"docker-{one}.scope").mkdir(parents=True)
+    mounts = f"30 23 0:26 /../.. {tmp_path} ro - cgroup2 cgroup rw\n"
+    found = cgroup_paths(f"0::/../docker-{one}.scope\n", mounts, one)
+    assert found == {"unified": f"{tmp_path}/system.slice/docker-{one}.scope"}
+    assert cgroup_paths(f"0::/../../other/{one}\n", mounts, one) == {}
+    (tmp_path / "user.slice" / f"docker-{one}.scope").mkdir(parents=True)
+    assert cgroup_paths(f"0::/../docker-{one}.scope\n", mounts, one) == {}, "which of the two is not known"
+
+
+def test_the_watch_label_is_plain_json() -> None:
+    assert json.loads(watch_label(ASKED)["stackctl.watch"])["pids"] == 256
