@@ -612,6 +612,10 @@ TASKS = (
     cast("forgetting nobody", "rm 0123456789ab", "there is no task", "tasks --all"),
     cast("pruning without an age", "tasks prune", "--older-than", "7d"),
     cast("data without pruning", "tasks --data", "go with prune", ""),
+    cast("an agent's file of no image", "supervise --node --print service", "needs --image", "make image"),
+    cast("an image for a unit", "supervise --node --print unit --image a:1", "--image goes with", ""),
+    cast("an agent's file of no agent", "supervise --print unit", "about the agent of a node", "--node"),
+    cast("an agent that leaves", "supervise --node --leave-after 5s", "does not leave by itself", "leave"),
     cast("a batch of no file", "batch no.jsonl", "no.jsonl", "JSON lines or YAML"),
     Case(
         "a batch that is no JSON",

@@ -14,11 +14,15 @@ from stackctl.engine.api import SocketTransport
 from stackctl.engine.dialing import UnixLine
 
 SOURCE = Path(stackctl.__file__).parent.parent
-REAPERS = ("acting", "down", "evidence", "reap", "supervise", "taking_down", "unmanaged", "watch", "watches")
+REAPERS = (
+    *("acting", "down", "evidence", "reap", "supervise", "taking_down", "unmanaged", "watch", "watches"),
+    *("leading", "node_agent", "node_watch"),
+)
 
 ENGINE = {
     *("containers", "events", "facts", "host_memory", "inspect", "log_tail", "networks", "networks_brief"),
     *("past_events", "processes", "readings", "roster", "sample", "volumes", "close", "local"),
+    *("bare_facts", "lead"),
     *(
         "output",
         "renew_limits",

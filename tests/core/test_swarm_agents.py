@@ -185,7 +185,7 @@ class FakeLead:
     def things(self, labels: dict[str, str]) -> tuple[SwarmThing, ...]:
         return tuple(self.all_things)
 
-    def remove(self, kind: str, one: str) -> bool:
+    def take_away(self, kind: str, one: str) -> bool:
         if kind != "service" and self.in_use:
             self.in_use -= 1
             return False

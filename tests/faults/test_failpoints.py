@@ -22,17 +22,19 @@ from stackctl.ops.failpoints import (
     DEEDS,
     Points,
     SteppedEngine,
+    SteppedLead,
     SteppedStore,
     SteppedSwarm,
     wrap_engine,
     wrap_store,
 )
-from stackctl.ops.protocols import Engine, Store, Swarm
+from stackctl.ops.protocols import Engine, Lead, Store, Swarm
 
 OPS = Path(stackctl.ops.__file__).parent
 
 ENGINE_QUESTIONS = {
     "attach",
+    "bare_facts",
     "config",
     "container_logs",
     "exit_wait",
@@ -94,7 +96,8 @@ STORE_QUESTIONS = {
     "unreadable",
 }
 SWARM_QUESTIONS = {
-    *("cluster", "nodes", "services", "things", "service_called", "log_tail", "logs", "engine_of"),
+    *("cluster", "nodes", "services", "things", "service_called", "log_tail", "log_lines"),
+    *("logs", "engine_of"),
 }
 CHANGING = ("write", "ensure", "make", "remove", "purge", "move", "set_aside", "beat", "sweep")
 """How a call of the state's own modules begins that changes something."""
@@ -156,6 +159,7 @@ def plain(protocol: type) -> SimpleNamespace:
         (Engine, SteppedEngine, ENGINE_QUESTIONS),
         (Store, SteppedStore, STORE_QUESTIONS),
         (Swarm, SteppedSwarm, SWARM_QUESTIONS),
+        (Lead, SteppedLead, {"standing", "services", "things", "close"}),
     ],
 )
 def test_every_member_is_a_question_or_a_step(protocol: type, stepped: type, questions: set[str]) -> None:

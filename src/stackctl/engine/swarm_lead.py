@@ -70,13 +70,16 @@ class Lead:
                     found.append(replace(swarm_parse.parse_thing(kind, raw), created=made))
         return tuple(found)
 
-    def remove(self, kind: str, one: str) -> bool:
+    def take_away(self, kind: str, one: str) -> bool:
         """Remove a service, network, config or secret; False where something still uses it.
 
         Raises:
+            ValueError: It is of another kind; volumes above all are data, and are never removed.
             EngineUnavailable, TimedOut: The manager cannot be asked.
             EngineRefused: It has no majority of the managers, or no right.
         """
+        if kind not in ("service", *KINDS):
+            raise ValueError(f"nothing here removes a {kind}")
         answer = self._wire.call("DELETE", f"/{kind}s/{quote(one)}")
         if answer.status in (400, 403, 409):
             return False

@@ -232,7 +232,7 @@ class SteppedLead:
     """A `Lead` of which each change is a step."""
 
     def __init__(self, lead: Lead, points: Points) -> None:
-        self.remove = points.around(lambda kind, _: f"lead-removes-{kind}", lead.remove)
+        self.take_away = points.around(lambda kind, _: f"take-away-{kind}", lead.take_away)
         self.label_service = points.around("label-service", lead.label_service)
 
         self.standing = lead.standing

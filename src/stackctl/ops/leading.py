@@ -140,13 +140,13 @@ class Leading:
         if self.dry:
             return
         for service in found.services:
-            lead.remove("service", service.id)
+            lead.take_away("service", service.id)
         if found.whole:
             self._dead[found.stamp] = found
 
     def _removed(self, lead: Lead, things: tuple[SwarmThing, ...]) -> bool:
         """Whether nothing of them is left; what a task that ends still uses is tried again next time."""
-        removed = [lead.remove(one.kind, one.id) for one in things]
+        removed = [lead.take_away(one.kind, one.id) for one in things]
         return all(removed)
 
     def _write(self, context: Context, found: Overdue, node: str) -> None:
@@ -162,7 +162,7 @@ class Leading:
             words = f"{one.kind} {one.name} belongs to no service"
             if self.dry:
                 self.log.write("would", project=project, rule="leftover", action="remove", words=words)
-            elif lead.remove(one.kind, one.id):
+            elif lead.take_away(one.kind, one.id):
                 self.log.write("done", project=project, rule="leftover", words=f"{words}, and was removed")
 
 
