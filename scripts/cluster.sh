@@ -7,9 +7,11 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$root/images/shell.sh"
 
 nodes='n1 n2 n3'
-base=/var/lib/stackctl-cluster
-bridge=stackctl-swarm
-subnet=10.219.77
+# A second cluster beside the first has a number: CLUSTER=2 lies in folders, networks and addresses of its own
+cluster=${CLUSTER:-}
+base=/var/lib/stackctl-cluster$cluster
+bridge=stackctl-swarm$cluster
+subnet=10.219.$((77 + ${cluster:-0}))
 images='busybox:1.35 postgres:15 redis:7.0 nginx:1.22'
 answer_deadline=60
 memory_wanted=8000000
@@ -35,6 +37,7 @@ name and process namespace of its own, with its own /run and its own /var/lib/st
 
 The disks of the nodes take 2 GB, of memory where 8 GB of it are free.
 Needs root, dockerd, ip, iptables, nsenter and unshare.
+CLUSTER=2                      a second cluster, beside the first
 CLUSTER_IMAGES='busybox:1.35'  which images to load instead
 USAGE
 }
@@ -44,7 +47,7 @@ number_of() {
 }
 
 space_of() {
-  printf 'stackctl-%s\n' "$1"
+  printf 'stackctl%s-%s\n' "$cluster" "$1"
 }
 
 socket_of() {
@@ -96,9 +99,9 @@ make_space() {
   space=$(space_of "$1")
   number=$(number_of "$1")
   [ -e "/run/netns/$space" ] || ip netns add "$space"
-  if ! ip link show "stackctl-v$number" >/dev/null 2>&1; then
-    ip link add "stackctl-v$number" type veth peer name eth0 netns "$space"
-    ip link set "stackctl-v$number" master "$bridge" up
+  if ! ip link show "stackctl$cluster-v$number" >/dev/null 2>&1; then
+    ip link add "stackctl$cluster-v$number" type veth peer name eth0 netns "$space"
+    ip link set "stackctl$cluster-v$number" master "$bridge" up
   fi
   ip -n "$space" address replace "$subnet.1$number/24" dev eth0
   ip -n "$space" link set lo up
@@ -122,8 +125,8 @@ start_daemon() {
       mkdir -p /var/lib/stackctl /run/lock
       mount --bind "$2/data" /var/lib/stackctl
       dockerd --data-root "$2/root" --exec-root /run/docker --pidfile /run/docker.pid -H "unix://$2/docker.sock" -H unix:///run/docker.sock \
-        --cgroup-parent "/stackctl-cluster/$1" --log-level warn &
-      wait' "$base/$1" "$1" "$folder" </dev/null >>"$folder/log" 2>&1 &
+        --cgroup-parent "/stackctl-cluster$3/$1" --log-level warn &
+      wait' "$base/$1" "$1" "$folder" "$cluster" </dev/null >>"$folder/log" 2>&1 &
   echo $! >"$folder/init.pid"
 }
 
@@ -196,7 +199,7 @@ make_disks() {
   [ ! -d "$base" ] || return 0
   mkdir -p "$base"
   free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
-  [ "${free:-0}" -lt "$memory_wanted" ] || mount -t tmpfs -o size=4g,mode=711 stackctl-cluster "$base"
+  [ "${free:-0}" -lt "$memory_wanted" ] || mount -t tmpfs -o size=4g,mode=711 "stackctl-cluster$cluster" "$base"
 }
 
 ready() {
@@ -237,13 +240,14 @@ down() {
     [ ! -d "$base/$one" ] || stop_node "$one"
   done
   for one in $nodes; do
-    ip link delete "stackctl-v$(number_of "$one")" 2>/dev/null || :
+    ip link delete "stackctl$cluster-v$(number_of "$one")" 2>/dev/null || :
     [ ! -e "/run/netns/$(space_of "$one")" ] || ip netns delete "$(space_of "$one")"
   done
   while iptables -w -D FORWARD -i "$bridge" -o "$bridge" -j ACCEPT 2>/dev/null; do :; done
   ip link delete "$bridge" 2>/dev/null || :
-  find /sys/fs/cgroup -depth -type d -path '*/stackctl-cluster*' -exec rmdir {} + 2>/dev/null || :
-  ! grep -q "^stackctl-cluster $base " /proc/mounts || umount "$base"
+  find /sys/fs/cgroup -depth -type d \( -path "*/stackctl-cluster$cluster" -o \
+    -path "*/stackctl-cluster$cluster/*" \) -exec rmdir {} + 2>/dev/null || :
+  ! grep -q "^stackctl-cluster$cluster $base " /proc/mounts || umount "$base"
   rm -rf "$base"
   say 'the cluster is gone'
 }
@@ -300,7 +304,7 @@ main() {
     cut | mend)
       named "${2:-}"
       [ "$1" = cut ] && way=down || way=up
-      ip link set "stackctl-v$(number_of "$2")" "$way"
+      ip link set "stackctl$cluster-v$(number_of "$2")" "$way"
       ;;
     -h | --help) usage ;;
     *)

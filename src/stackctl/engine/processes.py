@@ -34,7 +34,12 @@ class _Status:
 
 
 def processes(
-    container: Container, proc: Path = Path("/proc"), root: Path = Path("/"), most: int = 5000
+    container: Container,
+    proc: Path = Path("/proc"),
+    root: Path = Path("/"),
+    most: int = 5000,
+    *,
+    outside: bool = False,
 ) -> tuple[Process, ...]:
     """The processes in a container's cgroup and in those below it, and then the defunct ones.
 
@@ -47,8 +52,10 @@ def processes(
         proc: Where the process table is mounted.
         root: What the folders found lie below; "/" but for fixture trees.
         most: Processes that are looked at; `parent` is 0 where the parent is not among them.
+        outside: We are in another pid namespace than `proc` shows.
     """
-    found = _statuses(proc, sorted(_pids(container, proc, root))[:most])
+    pids = _pids_from_outside(container, proc) if outside else _pids(container, proc, root)
+    found = _statuses(proc, sorted(pids)[:most])
     children = sorted({child for one in found.values() for child in _children(proc, one)} - found.keys())
     found |= {pid: one for pid, one in _statuses(proc, children[: most - len(found)]).items() if one.defunct}
     # a process may have a namespace of its own in the container's: the number wanted is the first one's
@@ -98,6 +105,13 @@ def parse_top(rows: Sequence[Sequence[str]], first: int) -> tuple[Process, ...]:
         )
         for pid, parent, resident, threads, command in whole
     )
+
+
+def _pids_from_outside(container: Container, proc: Path) -> Iterator[int]:
+    """As `_pids`, from within another pid namespace: there the kernel hides these numbers in a cgroup's list."""
+    for one in proc.iterdir():
+        if one.name.isdecimal() and container.id in (text_of(one / "cgroup") or ""):
+            yield int(one.name)
 
 
 def _pids(container: Container, proc: Path, root: Path) -> Iterator[int]:

@@ -70,7 +70,7 @@ class Sensors(Connection):
         from stackctl.engine.processes import COLUMNS, parse_top, processes
 
         if self.local():
-            return processes(container, self.proc)
+            return processes(container, self.proc, outside=bool(self._environ.get(HOST_PROC)))
         return parse_top(self._transport.top(container.id, COLUMNS), container.pid)
 
     def end_processes(
