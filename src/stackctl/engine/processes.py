@@ -108,7 +108,7 @@ def parse_top(rows: Sequence[Sequence[str]], first: int) -> tuple[Process, ...]:
 
 
 def _pids_from_outside(container: Container, proc: Path) -> Iterator[int]:
-    """As `_pids`, from within another pid namespace: there the kernel hides these numbers in a cgroup's list."""
+    """As `_pids`, from within another pid namespace, where a cgroup does not list these numbers."""
     for one in proc.iterdir():
         if one.name.isdecimal() and container.id in (text_of(one / "cgroup") or ""):
             yield int(one.name)
