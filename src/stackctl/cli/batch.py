@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from stackctl.cli.batch_progress import Shown
     from stackctl.cli.session import Session
     from stackctl.core.admission import Budget
-    from stackctl.core.facts import EngineFacts
     from stackctl.ops.batching import Batch
     from stackctl.ops.context import Context
+    from stackctl.ops.grounds import Ground
     from stackctl.ops.scheduling import Scheduler
     from stackctl.ops.task_preparing import PreparedTask
 
@@ -45,6 +45,11 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option("--fail-fast", is_flag=True, help="After the first failure start nothing, end what runs.")
 @click.option("--out", metavar="FILE", help="Write the results there (else to FILE.results.jsonl).")
 @click.option("--budget", metavar="memory=SIZE,cpus=N", help="What all may use at once (else the host).")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "swarm"]),
+    help="Where: one engine (unless given), or the nodes of the Swarm that it manages.",
+)
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Set a limit for every task.")
 @click.option("--lifetime", metavar="TIME", help="End a task after so long (12h unless set).")
 def batch_command(
@@ -55,6 +60,7 @@ def batch_command(
     fail_fast: bool,
     out: str | None,
     budget: str | None,
+    engine: str | None,
     limits: Sequence[str],
     lifetime: str | None,
 ) -> int:
@@ -64,21 +70,18 @@ def batch_command(
     goes on, and each task is done once. 1 if a task failed, was killed, expired or was lost.
     """
     from stackctl.cli.batch_reading import read_tasks
+    from stackctl.cli.batch_sites import Wishes, site_of
     from stackctl.core.admission import host_budget, parse_budget
     from stackctl.ops.batching import holder_of
 
     path = _results_path(file, out)
     if budget:  # its words first; what it is for is read next
         parse_budget(budget, host_budget(1, 1, 1))
-
-    def budget_of(facts: EngineFacts) -> Budget:
-        whole = host_budget(facts.memory, facts.cpus, jobs or max(1, facts.cpus))
-        return parse_budget(budget, whole) if budget else whole
-
     layer = limit_layer(limits, lifetime)
-    tasks, most = read_tasks(session, file, layer, holder_of(path), budget_of)
+    site = site_of(session, engine, holder_of(path), Wishes(jobs=jobs, budget=budget))
+    tasks, most = read_tasks(session, file, layer, holder_of(path), site)
     words = session.command("batch", file)
-    return _run(session, tasks, path, most, words, resume=resume, fail_fast=fail_fast)
+    return _run(session, tasks, path, most, words, site.ground, resume=resume, fail_fast=fail_fast)
 
 
 def _run(
@@ -87,6 +90,7 @@ def _run(
     path: Path,
     budget: Budget,
     words: str,
+    ground: Ground,
     *,
     resume: bool,
     fail_fast: bool,
@@ -107,6 +111,7 @@ def _run(
         holder=holder_of(path),
         command=words,
         on_end=batch.ended,
+        ground=ground,
     )
     with scheduler.open(), results, progress, _Signals().caught() as signals:
         _watch(session)

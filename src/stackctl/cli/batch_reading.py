@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 from stackctl.core.errors import PolicyError, Problem, StackctlError, StackFileError, UsageError
 
 if TYPE_CHECKING:
+    from stackctl.cli.batch_sites import Site
     from stackctl.cli.session import Session
     from stackctl.core.admission import Budget
     from stackctl.core.batchfile import BatchTask, Reading
-    from stackctl.core.facts import EngineFacts
     from stackctl.core.limits import Layer
     from stackctl.core.tasks import Mount, TaskSpec
     from stackctl.ops.task_preparing import PreparedTask
@@ -41,6 +41,12 @@ class _Findings:
             self.code = max(self.code, error.exit_code)
             return None
 
+    def refuse(self, task: BatchTask, problems: tuple[Problem, ...]) -> None:
+        """Add what a task asks for and cannot have where it is to run."""
+        if problems:
+            self.problems += _located(task, PolicyError("not there", problems=problems))
+            self.code = max(self.code, PolicyError.exit_code)
+
     def finish(self, source: str) -> None:
         """Raise `StackFileError` with every problem, where there is one."""
         from stackctl.core.syntax import refusal
@@ -58,7 +64,7 @@ def read_tasks(
     file: str,
     limits: Layer,
     holder: str,
-    budget_of: Callable[[EngineFacts], Budget],
+    site: Site,
 ) -> tuple[list[PreparedTask], Budget]:
     """The tasks of a file, ready to be put in line, and the budget that each of them fits into.
 
@@ -66,7 +72,7 @@ def read_tasks(
         file: Its path, `-` for standard input.
         limits: Of the command line, for every task.
         holder: Whose they are.
-        budget_of: The budget on the engine's host.
+        site: Where they are to run.
 
     Raises:
         StackFileError: With every problem; where something else than the file is wrong too, that is left.
@@ -83,13 +89,14 @@ def read_tasks(
 
     def prepared(task: BatchTask) -> PreparedTask:
         spec = replace(task.spec, holder=holder, key=task.key)
+        findings.refuse(task, tuple(site.refused(spec)))
         spec = findings.attempt(task, lambda: _with_mounts(spec, base)) or replace(spec, mounts=())
         return prepare_task(new_task_id(session.context), spec, beside)
 
     found = [
         (task, one) for task in reading.tasks if (one := findings.attempt(task, partial(prepared, task)))
     ]
-    budget = _fitted(session, found, findings, budget_of)
+    budget = _fitted(session, found, findings, site)
     findings.finish(source)
     if budget is None:
         raise RuntimeError("a file with nothing wrong has its budget")
@@ -130,21 +137,20 @@ def _fitted(
     session: Session,
     found: Sequence[Pair],
     findings: _Findings,
-    budget_of: Callable[[EngineFacts], Budget],
+    site: Site,
 ) -> Budget | None:
     """The budget, and a problem for each task that never fits into it; None where that cannot be told."""
-    from stackctl.core.admission import demand_of, misfit
+    from stackctl.core.admission import demand_of
 
     try:
-        facts = session.engine.facts()
+        budget = site.budget(session)
     except StackctlError:
         if findings.problems:  # what is wrong with the file can be mended without an engine
             return None
         raise
-    budget = budget_of(facts)
     for task, one in found:
-        demand = demand_of(one.prepared.bounded.services, facts.cpus)
-        message, hint = misfit(task.key, demand, budget)
+        demand = demand_of(one.prepared.bounded.services, site.cpus)
+        message, hint = site.misfit(task.key, demand)
         if message:
             findings.problems += _located(task, UsageError(message, hint=hint))
     return budget

@@ -40,6 +40,7 @@ def result_of(line: TaskLine, output: str) -> dict[str, Any]:
         "peak_pids": line.peak_pids or None,
         "reason": line.reason,
         "incident": line.incident or None,
+        "node": line.node or None,
         "output": last_lines(output),
     }
 

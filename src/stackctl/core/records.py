@@ -138,6 +138,7 @@ class TaskPart:
         exit_code: None while it is not known.
         started, finished: Seconds since the epoch by the engine's clock, 0 when not yet.
         peak_pids, peak_memory: The most that was read of its own container; bytes; 0 when never read.
+        node: Host name of the node that ran it, on a Swarm; else empty.
     """
 
     id: str
@@ -156,6 +157,7 @@ class TaskPart:
     finished: float = 0.0
     peak_pids: int = 0
     peak_memory: int = 0
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

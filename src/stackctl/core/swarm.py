@@ -311,21 +311,24 @@ def _update(on_failure: str) -> dict[str, Any]:
 
 def _values(inputs: SwarmInputs) -> dict[str, str]:
     """Hole's variable -> its value."""
-    stamp = inputs.stamp
     owners = {
         user_hole(one.name): f"{one.uid or FALLBACK_UID}:{one.uid or FALLBACK_UID}" for one in inputs.data
     }
+    own = {holes.SECRETS: f"{inputs.folder}/secrets", **owners}
+    return {**stamp_values(inputs.stamp), **{hole_name(hole): value for hole, value in own.items()}}
+
+
+def stamp_values(stamp: Stamp) -> dict[str, str]:
+    """Variable of a hole that stands for a part of the labels -> its value."""
     values = {
         holes.PROJECT: stamp.project,
+        holes.INSTANCE: stamp.instance,
         holes.GENERATION: stamp.generation,
         holes.HOME: stamp.home,
         holes.USER: str(stamp.user),
         holes.ENGINE: stamp.engine,
-        holes.SECRETS: f"{inputs.folder}/secrets",
-        **owners,
     }
-    found = {hole_name(hole): value for hole, value in values.items()}
-    return {**found, hole_name(holes.INSTANCE): stamp.instance}
+    return {hole_name(hole): value for hole, value in values.items()}
 
 
 def _list(value: Any) -> list[Any]:

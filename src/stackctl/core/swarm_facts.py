@@ -13,6 +13,8 @@ LIVE_TASKS = frozenset(
         "running",
     )
 )
+NAMESPACE = "com.docker.stack.namespace"
+"""Docker's own label of what belongs to one stack."""
 BROKEN_TASKS = frozenset({"failed", "rejected"})
 
 
@@ -114,6 +116,9 @@ class SwarmTask:
         container: Full id, empty while there is none.
         created: When it was made, as Swarm writes it; sorts as text.
         current: Whether it was made from what its service says now.
+        stamp: Our labels, as its service had them when it was made.
+        at: When it came into its state, seconds since the epoch by its node's clock; 0 when it is not known.
+        memory, nano_cpus: What it reserves, or may use where that is more; bytes, billionths of a processor.
     """
 
     id: str
@@ -127,6 +132,10 @@ class SwarmTask:
     container: str = ""
     created: str = ""
     current: bool = True
+    stamp: Mapping[str, str] = field(default_factory=dict)
+    at: float = 0.0
+    memory: int = 0
+    nano_cpus: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ class TaskSpec:
 class TaskLine:
     """What a list shows of a task; times in seconds since the epoch, 0 when not yet, memory in bytes.
 
-    `forgotten` says that only its data is left, and this line.
+    `forgotten` says that only its data is left, and this line; `node` is a Swarm's node that ran it.
     """
 
     id: str
@@ -108,6 +108,7 @@ class TaskLine:
     holder: str = ""
     key: str = ""
     inside: str = ""
+    node: str = ""
     forgotten: bool = False
 
     def plain(self) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class TaskLine:
 
 
 _TEXTS = frozenset(
-    {"id", "name", "phase", "image", "reason", "incident", "holder", "key", "inside"},
+    {"id", "name", "phase", "image", "reason", "incident", "holder", "key", "inside", "node"},
 )
 _NUMBERS = frozenset({"created", "started", "finished", "peak_pids", "peak_memory"})
 
@@ -150,6 +151,7 @@ def task_line(record: EnvironmentRecord) -> TaskLine:
         holder=task.holder,
         key=task.key,
         inside=task.inside,
+        node=task.node,
         forgotten=task.forgotten,
     )
 

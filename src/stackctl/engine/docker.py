@@ -110,7 +110,7 @@ class DockerEngine(Sending):
         def chain(folder: Path, timeout: float) -> list[str]:
             return compose.chain(folder, self._environ, timeout, mute=True)
 
-        return Swarm(self.endpoint, self.environment, chain)
+        return Swarm(self.endpoint, self.environment, chain, self._wire)
 
     def lead(self) -> Lead:
         """A manager's API on a connection of its own; nothing is asked yet."""

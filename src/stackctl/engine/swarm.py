@@ -12,17 +12,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stackctl.core.errors import EngineRefused, TimedOut
+from stackctl.core.errors import TimedOut
 from stackctl.core.labels import PREFIX
+from stackctl.core.swarm_facts import NAMESPACE
 from stackctl.core.units import show_duration
 from stackctl.engine import driver, process, swarm_parse
 from stackctl.engine.compose import TIMED_OUT, client_of
 from stackctl.engine.errors import explain
+from stackctl.engine.swarm_api import SwarmApi
 
 if TYPE_CHECKING:
     from stackctl.core.swarm_facts import Cluster, Node, SwarmService, SwarmTask, SwarmThing
     from stackctl.engine.docker import DockerEngine
     from stackctl.engine.endpoint import Endpoint
+    from stackctl.engine.wire import Wire
 
 PATIENCE = 30.0
 """Seconds for one question: managers that elect a leader answer late."""
@@ -30,18 +33,18 @@ LINES = 2000
 """Of each task of a service, for what is read of agents."""
 CONTEXT_PATIENCE = 5.0
 """Seconds for a node's own engine, which may be switched off."""
-NAMESPACE = "com.docker.stack.namespace"
 KINDS = ("network", "config", "secret")
 _GONE = ("no such", "not found")
 
 
-class Swarm:
+class Swarm(SwarmApi):
     """The Swarm that one engine belongs to.
 
     Args:
         endpoint: The engine, a manager.
         environment: Scrubbed, with the engine pinned.
         chain: The docker command, bounded in time, for python-on-whales.
+        wire: Makes a connection to the engine.
     """
 
     def __init__(
@@ -49,14 +52,10 @@ class Swarm:
         endpoint: Endpoint,
         environment: Mapping[str, str],
         chain: Callable[[Path, float], list[str]],
+        wire: Callable[[], Wire],
     ) -> None:
+        super().__init__(wire)
         self._endpoint, self._environment, self._chain = endpoint, dict(environment), chain
-
-    def cluster(self) -> Cluster:
-        """Which Swarm it is; one without id where the engine is in none."""
-        text = self._run(["info", "--format", "{{json .Swarm}}"])
-        found = json.loads(text or "{}")
-        return swarm_parse.parse_cluster(found if isinstance(found, dict) else {})
 
     def nodes(self) -> tuple[Node, ...]:
         """Every node, by host name."""
@@ -243,9 +242,4 @@ class Swarm:
 
 
 def _told(stderr: str, argv: Sequence[str]) -> Exception:
-    if "not a swarm manager" in stderr.lower():
-        return EngineRefused(
-            "the engine is no manager of a Swarm",
-            hint="choose a manager's by DOCKER_HOST or a docker context; `docker swarm init` makes one",
-        )
-    return explain(stderr, doing=f"`{process.title(argv)}`")
+    return swarm_parse.no_manager(stderr) or explain(stderr, doing=f"`{process.title(argv)}`")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from stackctl.core.errors import EngineRefused
 from stackctl.core.facts import AppliedLimits, PublishedPort
 from stackctl.core.swarm_facts import Cluster, Node, SwarmService, SwarmTask, SwarmThing
+from stackctl.engine.parse import parse_time
 
 _FILLED_IN = "StopGracePeriod"
 _NANO = 1_000_000_000
@@ -96,6 +98,26 @@ def parse_task(raw: Mapping[str, Any], templates: Mapping[str, Any]) -> SwarmTas
         container=str(container.get("ContainerID") or ""),
         created=str(raw.get("CreatedAt", "")),
         current=_same(raw.get("Spec"), templates.get(service)),
+        stamp=dict(_part(_part(_part(raw, "Spec"), "ContainerSpec"), "Labels")),
+        at=parse_time(status.get("Timestamp")),
+        memory=_claimed(raw, "MemoryBytes"),
+        nano_cpus=_claimed(raw, "NanoCPUs"),
+    )
+
+
+def _claimed(raw: Mapping[str, Any], key: str) -> int:
+    """What a task reserves of something, or may use where that is more."""
+    resources = _part(_part(raw, "Spec"), "Resources")
+    return max(int(_part(resources, name).get(key) or 0) for name in ("Reservations", "Limits"))
+
+
+def no_manager(words: str) -> EngineRefused | None:
+    """The error for an engine that manages no Swarm; None where it said something else."""
+    if "not a swarm manager" not in words.lower():
+        return None
+    return EngineRefused(
+        "the engine is no manager of a Swarm",
+        hint="choose a manager's by DOCKER_HOST or a docker context; `docker swarm init` makes one",
     )
 
 

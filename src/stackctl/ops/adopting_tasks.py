@@ -11,7 +11,8 @@ from stackctl.core.records import TASK_SERVICE
 from stackctl.ops.down import Aim, begun_ending, end
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import finish
-from stackctl.ops.task_ending import aim_of
+from stackctl.ops.swarm_attending import rest_on_swarm
+from stackctl.ops.task_ending import aim_of, on_swarm
 from stackctl.ops.task_outcome import own_container, with_start
 from stackctl.ops.task_starting import Started
 from stackctl.ops.verifying import verify
@@ -76,6 +77,8 @@ def bring_to_rest(context: Context, project: str, *, command: str) -> Environmen
         StateError: Its record is gone, or cannot be read.
     """
     with context.store.lock(project, command=command, wait=60.0):
+        if (there := on_swarm(context, project)) is not None:
+            return rest_on_swarm(context, there, command=command)
         scene = look(context, project)
         record = scene.record
         if record is None:

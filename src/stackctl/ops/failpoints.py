@@ -216,6 +216,9 @@ class SteppedSwarm:
         self.label_node = around("label-node", swarm.label_node)
         self.roll_back = around("roll-back", swarm.roll_back)
         self.start_once = around("start-once", swarm.start_once)
+        self.create_service = around("create-service", swarm.create_service)
+        self.end_service = around("end-service", swarm.end_service)
+        self.remove_service = around("remove-service", swarm.remove_service)
 
         self.cluster = swarm.cluster
         self.nodes = swarm.nodes
@@ -226,6 +229,11 @@ class SteppedSwarm:
         self.log_lines = swarm.log_lines
         self.logs = swarm.logs
         self.engine_of = swarm.engine_of
+        self.api = swarm.api
+        self.members = swarm.members
+        self.tasks = swarm.tasks
+        self.single_services = swarm.single_services
+        self.service_output = swarm.service_output
 
 
 class SteppedLead:

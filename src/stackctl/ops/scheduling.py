@@ -13,25 +13,26 @@ from stackctl.core.admission import Budget, admit, demand_of, misfit
 from stackctl.core.batch_results import never_began
 from stackctl.core.errors import Busy, StackctlError, StateError, TimedOut, UsageError
 from stackctl.core.names import task_project
-from stackctl.core.records import LIVE, TASK_SERVICE
+from stackctl.core.records import LIVE, TASK_SERVICE, EnvironmentRecord
 from stackctl.core.spec_files import spec_from_plain, spec_to_plain
 from stackctl.core.tasks import task_line
 from stackctl.ops.adopting_tasks import holders_records
 from stackctl.ops.crew import Crew
+from stackctl.ops.grounds import OneEngine
 from stackctl.ops.holding import held
 from stackctl.ops.recording import deadline
 from stackctl.ops.task_ending import end_task, wish
 from stackctl.ops.task_preparing import prepare_task
-from stackctl.ops.task_starting import Started, StartOptions, new_task_id, pending_record
-from stackctl.ops.task_working import attend, begin, give_up, go_on
+from stackctl.ops.task_starting import StartOptions, new_task_id, pending_record
+from stackctl.ops.task_working import give_up
 from stackctl.ops.tickets import Recovery, State, Ticket
 
 if TYPE_CHECKING:
     from stackctl.core.admission import Demand
     from stackctl.core.facts import EngineFacts
-    from stackctl.core.records import EnvironmentRecord
     from stackctl.core.tasks import TaskSpec
     from stackctl.ops.context import Context
+    from stackctl.ops.grounds import Begun, Ground
     from stackctl.ops.task_preparing import Kitchen, PreparedTask
 
 __all__ = ["Recovery", "Scheduler", "State", "Ticket"]
@@ -58,6 +59,7 @@ class Scheduler:
         on_end: Called in a task's thread with its record when it has ended, before its place is given to
             another; what it raises ends the scheduler.
         options: How tasks are started; never tied, since they belong to the holder.
+        ground: Where they run: one engine unless it is given.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class Scheduler:
         command: str,
         on_end: Callable[[EnvironmentRecord], None] | None = None,
         options: StartOptions | None = None,
+        ground: Ground | None = None,
     ) -> None:
+        self._ground: Ground = ground or OneEngine()
         self._contexts, self._kitchen, self._budget = contexts, kitchen, budget
         self._crew = Crew(contexts)
         self.holder, self._command = holder, command
@@ -95,7 +99,7 @@ class Scheduler:
             EngineUnavailable, TimedOut: The engine cannot be asked.
         """
         with self._crew.context() as context:
-            self._facts = context.engine.facts()
+            self._facts = self._ground.facts(context)
             self._held.enter_context(held(context.store, self.holder, self._command))
         try:
             yield self
@@ -328,28 +332,29 @@ class Scheduler:
         def announced(record: EnvironmentRecord) -> None:
             ticket.record = record
 
-        started = begin(context, prepared, self._options, self._known_facts(), announced)
+        started = self._ground.begin(context, prepared, self._options, self._known_facts(), announced)
         ticket.prepared = None  # thousands of documents need not be kept
         context.store.remove_spec(prepared.project)
-        if not isinstance(started, Started):
+        if isinstance(started, EnvironmentRecord):
             return self._ended(ticket, started)
         self._attend(context, ticket, started)
         return None
 
-    def _attend(self, context: Context, ticket: Ticket, started: Started) -> None:
+    def _attend(self, context: Context, ticket: Ticket, started: Begun) -> None:
         with self._crew.changed:
             ticket.state, ticket.record = "running", started.record
             reason = ticket.cancelled
         if reason:
-            started.exit.close()
+            started.let_go()
             record = end_task(context, started.record.project, "cancelled", reason, command=self._command)
         else:
-            record = attend(context, started, self._command, self._crew.bell)
+            record = self._ground.attend(context, started, self._command, self._crew.bell)
         self._ended(ticket, record)
 
     def _go_on(self, context: Context, ticket: Ticket) -> None:
         if ticket.record is not None:
-            self._ended(ticket, go_on(context, ticket.record, self._command, self._crew.bell))
+            record = self._ground.go_on(context, ticket.record, self._command, self._crew.bell)
+            self._ended(ticket, record)
 
     def _ended(self, ticket: Ticket, record: EnvironmentRecord) -> None:
         ticket.record = record

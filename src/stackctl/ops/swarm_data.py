@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stackctl.core.errors import EngineRefused, NotReady, ServiceFailed
-from stackctl.core.swarm_facts import BROKEN_TASKS
+from stackctl.core.swarm_facts import BROKEN_TASKS, NAMESPACE
 from stackctl.core.swarm_pins import BASE, Pin, choose_node, data_label, holders
 from stackctl.ops.placing import stamp_of
 
@@ -21,7 +21,6 @@ SECONDS = 120.0
 _LOOK = 0.2
 _ABOVE = "/var/lib"
 """There on every Linux; Swarm mounts no folder that is not."""
-_NAMESPACE = "com.docker.stack.namespace"
 
 
 def place_data(
@@ -148,7 +147,7 @@ def run_on_node(
         NotReady: It did not end in time.
     """
     swarm, name = context.engine.swarm(), f"{record.project}_folders"
-    labels = {**stamp_of(record).labels(), _NAMESPACE: record.project}
+    labels = {**stamp_of(record).labels(), NAMESPACE: record.project}
     _forget(context, name)
     try:
         swarm.start_once(name, node=node.id, image=image, script=script, mounts=(folder,), labels=labels)

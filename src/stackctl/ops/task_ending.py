@@ -16,6 +16,7 @@ from stackctl.ops.evidence import keep, new_incident, with_evidence
 from stackctl.ops.hearing import heard_out
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import ended
+from stackctl.ops.swarm_task_ending import end_on_swarm, finish_on_swarm
 from stackctl.ops.task_outcome import own_container
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def finish_task(
         EngineRefused: Something of it cannot be removed.
     """
     with context.store.lock(project, command=command, wait=60.0):
+        if (there := on_swarm(context, project)) is not None:
+            return finish_on_swarm(context, there, command=command)
         scene = look(context, project)
         scene = with_peaks(scene, trails or {})
         record, container = _record_of(scene), own_container(scene.containers)
@@ -98,6 +101,8 @@ def end_task(
     if phase == "cancelled":
         wish(context, project, reason)
     with context.store.lock(project, command=command, wait=wait):
+        if (there := on_swarm(context, project)) is not None:
+            return end_on_swarm(context, there, phase, reason, command=command, asked=asked)
         scene = with_peaks(look(context, project), trails or {})
         record = _record_of(scene)
         if record.phase not in LIVE:
@@ -109,6 +114,12 @@ def end_task(
             return end(context, scene, command, aim_of(context, record, container, {})).record
         aim = begun_ending(record) or Aim(phase=phase, reason=reason)
         return end(context, scene, command, aim).record
+
+
+def on_swarm(context: Context, project: str) -> EnvironmentRecord | None:
+    """A task's record where it is a Swarm's; None where it is one engine's."""
+    record = context.store.read(project)
+    return record if record is not None and record.on_swarm else None
 
 
 def wish(context: Context, project: str, reason: str) -> None:

@@ -10,6 +10,7 @@ from stackctl.core.facts import ENDED
 from stackctl.core.labels import PREFIX
 from stackctl.core.records import LIVE, TASK_SERVICE
 from stackctl.core.tasks import FINISHED, TaskLine, task_line
+from stackctl.ops.adopting_tasks import bring_to_rest
 from stackctl.ops.task_ending import end_task, finish_task
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def settle(context: Context, records: Iterable[EnvironmentRecord] | None = None)
     """
     chosen = context.store.records() if records is None else records
     live = [one for one in chosen if one.task and one.phase in LIVE and _nobody(context, one)]
+    there = [one for one in live if one.on_swarm]
+    live = [one for one in live if not one.on_swarm]
+    settle_on_swarm(context, there)
     running = {one.project: one for one in live if one.phase == "running"}
     if running:
         with suppress(StackctlError):
@@ -68,6 +72,23 @@ def settle(context: Context, records: Iterable[EnvironmentRecord] | None = None)
         if left.tied or left.phase == "stopping":
             with suppress(StackctlError):
                 end_task(context, left.project, "lost", _GONE, command=LOOKING, wait=0)
+
+
+def settle_on_swarm(context: Context, records: Iterable[EnvironmentRecord]) -> None:
+    """Finish what has ended of tasks on the Swarm that the engine manages, and what is over its lifetime.
+
+    What was cut short while it was started or ended is brought to rest. Where the managers cannot be asked,
+    or the engine manages another Swarm, nothing is done.
+    """
+    for record in records:
+        if record.phase == "pending":
+            continue
+        try:
+            bring_to_rest(context, record.project, command=LOOKING)
+        except Busy:
+            continue
+        except StackctlError:
+            return
 
 
 def _nobody(context: Context, record: EnvironmentRecord) -> bool:

@@ -77,6 +77,10 @@ class Started:
     exit: Exit
     streams: Streams | None = None
 
+    def let_go(self) -> None:
+        """Hang up; the task runs on."""
+        self.exit.close()
+
 
 def new_task_id(context: Context) -> str:
     """An id that no task has: 12 hex digits."""
@@ -138,7 +142,7 @@ def _started(
     check_controllers(facts)
     prepared = replace(prepared, prepared=settled(facts, prepared.prepared))
     _check_data_from(options, facts)
-    record = _begin(context, prepared, options, facts)
+    record = begun_record(context, prepared, options, facts)
     networks = _networks(context, prepared, options)
     fetch_images(heedful, prepared.prepared.bounded.document, pull=options.pull)
     try:
@@ -178,7 +182,7 @@ def pending_record(
     return _record(context, prepared, options, facts, phase="pending")
 
 
-def _begin(
+def begun_record(
     context: Context, prepared: PreparedTask, options: StartOptions, facts: EngineFacts
 ) -> EnvironmentRecord:
     """The record of a task that starts; one that was pending keeps when it was asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from stackctl.core.errors import (
     DaemonFrozen,
@@ -19,7 +19,7 @@ from stackctl.ops.adopting_tasks import attend_again, bring_to_rest
 from stackctl.ops.recording import ended
 from stackctl.ops.task_looking import wait_for
 from stackctl.ops.task_running import Attendance, NoTerminal
-from stackctl.ops.task_starting import pending_record, start_task
+from stackctl.ops.task_starting import pending_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stackctl.ops.task_preparing import PreparedTask
     from stackctl.ops.task_starting import Started, StartOptions
 
+Begun = TypeVar("Begun")
 FATAL = (EngineUnavailable, DaemonFrozen, StateError)
 """What no single task is to blame for: nothing can be started, or nothing can be written down."""
 PATIENCE = 120.0
@@ -79,15 +80,18 @@ def begin(
     prepared: PreparedTask,
     options: StartOptions,
     facts: EngineFacts,
-    announced: Callable[[EnvironmentRecord], None],
-) -> Started | EnvironmentRecord:
+    start: Callable[[], Begun],
+) -> Begun | EnvironmentRecord:
     """Start a task; its record where it could not be started, which says why.
+
+    Args:
+        start: What starts it.
 
     Raises:
         EngineUnavailable, DaemonFrozen, StateError: No task can be started now.
     """
     try:
-        return start_task(context, prepared, options, announced=announced)
+        return start()
     except FATAL:
         raise
     except StackctlError as error:

@@ -1,0 +1,139 @@
+"""A Swarm by its manager's own API: what `batch` asks many times a second, and tasks' single services."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stackctl.core.swarm_tasks import ended_mode
+from stackctl.engine import swarm_parse
+from stackctl.engine.errors import explain
+from stackctl.engine.parse import log_bytes
+from stackctl.engine.transport import label_filters, quote
+
+if TYPE_CHECKING:
+    from stackctl.core.swarm_facts import Cluster, Node, SwarmService, SwarmTask
+    from stackctl.engine.wire import Answer, Wire
+
+SLOW = 30.0
+"""Seconds beyond the usual patience: managers that elect a leader answer late."""
+LOGS = 60.0
+"""Seconds for all that a service wrote, which comes from its node."""
+_TRIES = 5
+_CHANGED = "update out of sequence"
+
+
+class SwarmApi:
+    """The part of a `Swarm` that needs no docker command.
+
+    Args:
+        wire: Makes a connection to the manager.
+    """
+
+    def __init__(self, wire: Callable[[], Wire]) -> None:
+        self._connect = wire
+        self._kept: Wire | None = None
+
+    def api(self) -> tuple[int, int]:
+        """The version of the API that the manager speaks; (0, 0) where it does not say."""
+        major, _, minor = str((self._read("/version") or {}).get("ApiVersion", "")).partition(".")
+        return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
+
+    def cluster(self) -> Cluster:
+        """Which Swarm it is; one without id where the engine is in none."""
+        found = (self._read("/info", extra=0.0) or {}).get("Swarm")
+        return swarm_parse.parse_cluster(found if isinstance(found, dict) else {})
+
+    def members(self) -> tuple[Node, ...]:
+        """Every node, by host name."""
+        found = [swarm_parse.parse_node(one) for one in self._read("/nodes") or ()]
+        return tuple(sorted(found, key=lambda node: (node.hostname, node.id)))
+
+    def tasks(self, labels: Mapping[str, str]) -> tuple[SwarmTask, ...]:
+        """Every task whose service has the labels, also of services that are gone; all of them for none."""
+        listed = self._read(f"/tasks{_filtered(labels)}") or ()
+        return tuple(swarm_parse.parse_task(one, {}) for one in listed)
+
+    def single_services(self, labels: Mapping[str, str]) -> tuple[SwarmService, ...]:
+        """The services with the labels, their names as Swarm has them."""
+        listed = self._read(f"/services{_filtered(labels)}") or ()
+        return tuple(swarm_parse.parse_service(one, "") for one in listed)
+
+    def create_service(self, order: Mapping[str, Any]) -> str:
+        """Make a service; its id. Swarm goes about it by itself.
+
+        Args:
+            order: As `core.swarm_tasks.service_order`.
+
+        Raises:
+            EngineRefused, TimedOut: As the manager says; a service of that name may be there.
+        """
+        answer = self._act("POST", "/services/create", order, "making a service")
+        return str((answer.json() or {}).get("ID", ""))
+
+    def end_service(self, service: str) -> None:
+        """Have Swarm end what a task's service runs; one that is gone is done.
+
+        Raises:
+            EngineRefused, TimedOut: As the manager says.
+        """
+        target = f"/services/{quote(service)}"
+        for left in reversed(range(_TRIES)):
+            raw = self._read(target)
+            if raw is None:
+                return
+            spec = raw.get("Spec") or {}
+            version = (raw.get("Version") or {}).get("Index", 0)
+            order = {**spec, "Mode": ended_mode(spec.get("Mode") or {})}
+            answer = self._ask("POST", f"{target}/update?version={version}", order)
+            if answer.status < 400 or answer.status == 404:
+                return
+            if not left or _CHANGED not in answer.message:  # somebody else changed it meanwhile
+                raise explain(answer.message, doing="ending a service")
+
+    def remove_service(self, service: str) -> None:
+        """Remove a service by its id; one that is gone is done."""
+        answer = self._ask("DELETE", f"/services/{quote(service)}")
+        if answer.status >= 400 and answer.status != 404:
+            raise explain(answer.message, doing="removing a service")
+
+    def service_output(self, service: str) -> bytes:
+        """All that a service's containers wrote, as far as their nodes can be asked; both streams."""
+        target = f"/services/{quote(service)}/logs?stdout=1&stderr=1"
+        answer = self._ask("GET", target, extra=LOGS)
+        return log_bytes(answer.body) if answer.status == 200 else b""
+
+    def _read(self, target: str, *, extra: float = SLOW) -> Any:
+        """Plain data by a connection that is kept; None where there is no such thing."""
+        if self._kept is None:
+            self._kept = self._connect()
+        answer = self._kept.call("GET", target, extra=extra)
+        if answer.status == 404:
+            return None
+        if answer.status >= 400:
+            raise _refusal(answer, "the question")
+        return answer.json()
+
+    def _act(self, method: str, target: str, body: Mapping[str, Any], doing: str) -> Answer:
+        answer = self._ask(method, target, body)
+        if answer.status >= 400:
+            raise _refusal(answer, doing)
+        return answer
+
+    def _ask(
+        self, method: str, target: str, body: Mapping[str, Any] | None = None, *, extra: float = SLOW
+    ) -> Answer:
+        wire = self._connect()
+        try:
+            return wire.call(method, target, body, extra=extra)
+        finally:
+            wire.close()
+
+
+def _refusal(answer: Answer, doing: str) -> Exception:
+    return swarm_parse.no_manager(answer.message) or explain(answer.message, doing=doing)
+
+
+def _filtered(labels: Mapping[str, str]) -> str:
+    return f"?filters={quote(json.dumps({'label': list(label_filters(labels))}))}" if labels else ""

@@ -1,0 +1,119 @@
+"""How a task begins on a Swarm: its record, its service, and that Swarm has its limits as they were asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from stackctl.core.enforcement import unenforced
+from stackctl.core.errors import Interrupted, LimitsUnenforced, Problem, StackctlError
+from stackctl.core.records import SWARM, TASK_SERVICE
+from stackctl.core.swarm_tasks import service_name, service_order
+from stackctl.core.tasks import CANCELLED
+from stackctl.ops.down import Aim
+from stackctl.ops.placing import stamp_of
+from stackctl.ops.recording import deadline
+from stackctl.ops.swarm_task_ending import conclude
+from stackctl.ops.swarm_task_looking import sight_of
+from stackctl.ops.task_starting import begun_record
+
+if TYPE_CHECKING:
+    from stackctl.core.facts import EngineFacts
+    from stackctl.core.records import EnvironmentRecord, Phase
+    from stackctl.core.swarm_facts import SwarmService
+    from stackctl.ops.context import Context
+    from stackctl.ops.task_preparing import PreparedTask
+    from stackctl.ops.task_starting import StartOptions
+
+VERIFIED = "in force as Swarm has them"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmStarted:
+    """A task of which Swarm was told; it may wait for a node still, or have ended already."""
+
+    record: EnvironmentRecord
+
+    def let_go(self) -> None:
+        """Nothing is held."""
+
+
+def start_on_swarm(
+    context: Context,
+    prepared: PreparedTask,
+    options: StartOptions,
+    facts: EngineFacts,
+    api: tuple[int, int],
+    announced: Callable[[EnvironmentRecord], None],
+) -> SwarmStarted:
+    """Tell Swarm of a task, and see that it has its limits as they were asked for.
+
+    The record is on disk before Swarm hears of anything; what fails is undone.
+
+    Args:
+        facts: Of the engine, its id the Swarm's.
+        api: What the manager speaks.
+
+    Raises:
+        StackctlError: It could not be started; nothing of it is left but its record.
+    """
+    with context.store.lock(prepared.project, command=options.command, wait=10.0):
+        record = replace(begun_record(context, prepared, options, facts), orchestrator=SWARM)
+        context.store.write(record)
+        announced(record)
+        try:
+            return SwarmStarted(record=_told(context, prepared, record, api))
+        except BaseException as error:
+            _undo(context, record, options, error)
+            raise
+
+
+def _told(
+    context: Context, prepared: PreparedTask, record: EnvironmentRecord, api: tuple[int, int]
+) -> EnvironmentRecord:
+    if context.store.end_wished(record.project):
+        raise Interrupted("the task was cancelled while it was started", exit_code=CANCELLED)
+    service = prepared.prepared.bounded.document["services"][TASK_SERVICE]
+    order = service_order(
+        service, record.services[TASK_SERVICE], stamp_of(record), service_name(record.project), api
+    )
+    context.engine.swarm().create_service(order)
+    return running(context, record, sight_of(context, record).service)
+
+
+def running(context: Context, record: EnvironmentRecord, service: SwarmService | None) -> EnvironmentRecord:
+    """Write the record of a task whose service is there, once its limits were read back.
+
+    Raises:
+        LimitsUnenforced: Swarm has another limit, or none.
+    """
+    asked = record.services[TASK_SERVICE]
+    if service is not None and (wrong := unenforced(asked, replace(service.limits, swap=asked.swap))):
+        raise LimitsUnenforced(
+            "the Swarm does not enforce every limit that was asked for",
+            problems=tuple(Problem(path="limits", message=sentence) for sentence in wrong),
+        )
+    record = replace(
+        record,
+        phase="running",
+        updated=context.clock.now().wall,
+        deadline=deadline(context, record.lifetime),
+        lease=None,
+        verified=VERIFIED,
+    )
+    context.store.write(record)
+    return record
+
+
+def _undo(context: Context, record: EnvironmentRecord, options: StartOptions, error: BaseException) -> None:
+    """Remove what was made, and say in its record why."""
+    by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
+    wished = context.store.end_wished(record.project)
+    reason = wished or ("interrupted" if by_hand else (str(error) or type(error).__name__))
+    phase: Phase = "cancelled" if by_hand else "failed"
+    try:
+        sight = sight_of(context, record)
+        conclude(context, record, sight, options.command, Aim(phase=phase, reason=reason))
+    except StackctlError as problem:
+        context.progress.warn(f"not everything of the task could be undone: {problem}")
