@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 BRIDGE = "10.219.77.1"
 """This machine, as the nodes see it."""
-PIDS = "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null"
+PIDS = "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null; true"
 HOG = "head -c 200m /dev/zero | tail"
 POINTS = (
     "record:starting#1:after",
@@ -133,15 +133,18 @@ def test_tasks_run_on_every_node_once_within_their_limits(swarm: Swarmed, calls:
         calls.task("wrong", "exit 3"),
         calls.task("hog", HOG),
         calls.task("late", "sleep 60", lifetime="3s"),
-        {"key": "absent", "image": "busybox:absent", "limits": {"memory": "32m"}},
+        shell("true", key="absent") | {"image": "busybox:absent"},
     ]
     file = swarm.file("many", *plain, *special)
     done = swarm("batch", str(file), "--engine", "swarm", "-j", "8", "--json")
-    assert done.code == 1, done.err
+    assert done.code == 1, done.out
     found = {one["key"]: one for one in results(out_of(file))}
     assert {key: one["phase"] for key, one in found.items()} == {
         **{f"k{number}": "succeeded" for number in range(6)},
-        "wrong": "failed", "hog": "killed", "late": "expired", "absent": "failed",
+        "wrong": "failed",
+        "hog": "killed",
+        "late": "expired",
+        "absent": "failed",
     }
     assert {one["node"] for one in found.values()} == set(NODES)
     assert [found[f"k{number}"]["output"] for number in range(6)] == [["32"]] * 6
@@ -156,12 +159,8 @@ def test_tasks_run_on_every_node_once_within_their_limits(swarm: Swarmed, calls:
     swarm.check_nothing_is_left()
 
 
-def test_killed_at_each_step_and_run_again_no_result_is_lost_or_doubled(
-    swarm: Swarmed, calls: Calls
-) -> None:
-    files = {
-        point: swarm.file(f"p{number}", calls.task(f"p{number}")) for number, point in enumerate(POINTS)
-    }
+def test_killed_at_each_step_and_run_again_no_result_is_lost_or_doubled(swarm: Swarmed, calls: Calls) -> None:
+    files = {point: swarm.file(f"p{number}", calls.task(f"p{number}")) for number, point in enumerate(POINTS)}
     hit = {
         point: swarm.start(file, STACKCTL_TEST="1", STACKCTL_FAILPOINT=f"{point}:kill9")
         for point, file in files.items()

@@ -43,11 +43,11 @@ def logs_command(
     record, services = session.aimed(name, services, instance)
     for service in services:
         known_service(record, service)
-    if record.on_swarm:
+    if record.on_swarm and (record.task is None or record.phase == "running"):
         from stackctl.cli.swarm import logs_swarm
 
         return logs_swarm(session, record, services, (follow, tail, since))
-    containers = containers_of(session, record)
+    containers = () if record.on_swarm else containers_of(session, record)
     if record.task is not None and set(services) <= {TASK_SERVICE}:
         return _task_logs(session, record, containers, (follow, tail, since))
     if not containers:

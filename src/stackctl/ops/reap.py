@@ -10,6 +10,7 @@ from stackctl.core.labels import PREFIX
 from stackctl.core.records import LIVE
 from stackctl.core.verdicts import REAPING, decide
 from stackctl.ops.acting import Outcome, act
+from stackctl.ops.swarm_reaping import reap_swarm
 from stackctl.ops.watch import Watch
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def reap(
         EngineUnavailable, TimedOut: The engine cannot be asked; nothing was done.
     """
     limits = replace(limits, retry=0.0)  # whoever asks by hand waits for nothing
-    outcomes: list[Outcome] = []
+    there = reap_swarm(context, command=command, dry=dry)
+    outcomes: list[Outcome] = list(there.outcomes)
     tried: set[tuple[str, str]] = set()
     watch = Watch(context, limits)
     passes = 0
@@ -87,16 +89,16 @@ def reap(
     return Reaped(
         passes=passes,
         outcomes=tuple(outcomes),
-        planned=acts if dry else (),
+        planned=(*there.planned, *acts) if dry else (),
         reports=plan.reports,
         strays=world.strays,
-        elsewhere=tuple(one.record for one in world.environments if not one.here and _live(one.record)),
+        elsewhere=tuple(
+            one.record
+            for one in world.environments
+            if not one.here and one.record.phase in LIVE and one.record.engine != there.cluster
+        ),
         volumes=_volumes(context),
     )
-
-
-def _live(record: EnvironmentRecord) -> bool:
-    return record.phase in LIVE
 
 
 def _volumes(context: Context) -> tuple[str, ...]:
