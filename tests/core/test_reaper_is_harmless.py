@@ -16,13 +16,13 @@ from stackctl.engine.dialing import UnixLine
 SOURCE = Path(stackctl.__file__).parent.parent
 REAPERS = (
     *("acting", "down", "evidence", "reap", "supervise", "taking_down", "unmanaged", "watch", "watches"),
-    *("leading", "node_agent", "node_watch"),
+    *("leading", "node_agent", "node_watch", "swarm_reaping"),
 )
 
 ENGINE = {
     *("containers", "events", "facts", "host_memory", "inspect", "log_tail", "networks", "networks_brief"),
     *("past_events", "processes", "readings", "roster", "sample", "volumes", "close", "local"),
-    *("bare_facts", "lead"),
+    *("bare_facts", "lead", "swarm"),
     *(
         "output",
         "renew_limits",

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from batches import phases, results, shell, write
 from commandline import Cli, Done
-from house import end_process
 
 from stackctl.state.home import open_home
 from swarm.cluster import NODES, Cluster, wait_for
@@ -184,7 +183,8 @@ def test_a_task_whose_batch_was_killed_is_ended_by_reap_when_its_lifetime_is_ove
     file = swarm.file("left", calls.task("left", "sleep 60", lifetime="4s"))
     child = swarm.start(file)
     wait_for(lambda: calls.heard["left"] == 1, lambda: "it runs")
-    end_process(child, signal.SIGKILL)
+    child.kill()
+    child.communicate(timeout=20)
     wait_for(lambda: "expired" in swarm("reap").out, swarm.tasks)
     assert swarm("reap").ok().out == ""
     assert swarm("batch", str(file), "--resume").code == 1

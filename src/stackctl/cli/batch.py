@@ -114,10 +114,11 @@ def _run(
         ground=ground,
     )
     with scheduler.open(), results, progress, _Signals().caught() as signals:
-        _watch(session)
+        watch = _watch if ground.supervised else _nobody
+        watch(session)
         batch.begin(scheduler, tasks, resume=resume)
         progress.standing(batch.summary()["counts"])
-        _stay(session, scheduler, signals, progress)
+        _stay(session, scheduler, signals, progress, watch)
     return _tell(session, batch, signals)
 
 
@@ -144,6 +145,10 @@ def _watch(session: Session) -> None:
     ensure(session)
 
 
+def _nobody(session: Session) -> None:
+    """No supervisor watches what runs on the nodes of a Swarm."""
+
+
 class _Signals:
     """How often somebody asked us to end."""
 
@@ -168,7 +173,13 @@ class _Signals:
         self.number = number
 
 
-def _stay(session: Session, scheduler: Scheduler, signals: _Signals, progress: Shown) -> None:
+def _stay(
+    session: Session,
+    scheduler: Scheduler,
+    signals: _Signals,
+    progress: Shown,
+    watch: Callable[[Session], None],
+) -> None:
     """Stay until every task has ended, or those that run are gone after Ctrl-C: twice means at once."""
     heeded, watched, until = 0, session.clock.now().boottime, float("inf")
     while not scheduler.wait(TICK):
@@ -183,11 +194,11 @@ def _stay(session: Session, scheduler: Scheduler, signals: _Signals, progress: S
                 scheduler.kill()
                 until = min(until, now + AT_ONCE)
         if now >= until:
-            session.output.warn("not every task is gone yet; the supervisor ends what is left")
+            session.output.warn("not every task is gone yet; the supervisor or `stackctl reap` ends what is left")
             return
         if now - watched >= WATCH:
             watched = now
-            _watch(session)
+            watch(session)
 
 
 def _tell(session: Session, batch: Batch, signals: _Signals) -> int:

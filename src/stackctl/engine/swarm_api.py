@@ -61,15 +61,17 @@ class SwarmApi:
         return tuple(swarm_parse.parse_service(one, "") for one in listed)
 
     def create_service(self, order: Mapping[str, Any]) -> str:
-        """Make a service; its id. Swarm goes about it by itself.
+        """Make a service; its id, empty where one of that name is there. Swarm goes about it by itself.
 
         Args:
             order: As `core.swarm_tasks.service_order`.
 
         Raises:
-            EngineRefused, TimedOut: As the manager says; a service of that name may be there.
+            EngineRefused, TimedOut: As the manager says.
         """
-        answer = self._act("POST", "/services/create", order, "making a service")
+        answer = self._ask("POST", "/services/create", order)
+        if answer.status >= 400 and answer.status != 409:
+            raise _refusal(answer, "making a service")
         return str((answer.json() or {}).get("ID", ""))
 
     def end_service(self, service: str) -> None:
@@ -90,13 +92,13 @@ class SwarmApi:
             if answer.status < 400 or answer.status == 404:
                 return
             if not left or _CHANGED not in answer.message:  # somebody else changed it meanwhile
-                raise explain(answer.message, doing="ending a service")
+                raise _refusal(answer, "ending a service")
 
     def remove_service(self, service: str) -> None:
         """Remove a service by its id; one that is gone is done."""
         answer = self._ask("DELETE", f"/services/{quote(service)}")
         if answer.status >= 400 and answer.status != 404:
-            raise explain(answer.message, doing="removing a service")
+            raise _refusal(answer, "removing a service")
 
     def service_output(self, service: str) -> bytes:
         """All that a service's containers wrote, as far as their nodes can be asked; both streams."""
@@ -114,12 +116,6 @@ class SwarmApi:
         if answer.status >= 400:
             raise _refusal(answer, "the question")
         return answer.json()
-
-    def _act(self, method: str, target: str, body: Mapping[str, Any], doing: str) -> Answer:
-        answer = self._ask(method, target, body)
-        if answer.status >= 400:
-            raise _refusal(answer, doing)
-        return answer
 
     def _ask(
         self, method: str, target: str, body: Mapping[str, Any] | None = None, *, extra: float = SLOW

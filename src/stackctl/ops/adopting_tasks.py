@@ -11,7 +11,7 @@ from stackctl.core.records import TASK_SERVICE
 from stackctl.ops.down import Aim, begun_ending, end
 from stackctl.ops.looking import Scene, look
 from stackctl.ops.recording import finish
-from stackctl.ops.swarm_attending import rest_on_swarm
+from stackctl.ops.swarm_task_resting import rest_on_swarm
 from stackctl.ops.task_ending import aim_of, on_swarm
 from stackctl.ops.task_outcome import own_container, with_start
 from stackctl.ops.task_starting import Started

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from stackctl.core.errors import EngineRefused
+from stackctl.core.errors import EngineRefused, StackctlError
 from stackctl.core.records import EnvironmentRecord
 from stackctl.core.swarm_tasks import old_managers
 from stackctl.ops.swarm_attending import attend_on_swarm
@@ -14,7 +14,7 @@ from stackctl.ops.swarm_looking import manager
 from stackctl.ops.swarm_task_looking import Lookout
 from stackctl.ops.swarm_task_starting import start_on_swarm
 from stackctl.ops.task_starting import Started, start_task
-from stackctl.ops.task_working import attend, begin, concluded, go_on
+from stackctl.ops.task_working import FATAL, attend, begin, concluded, go_on
 
 if TYPE_CHECKING:
     from stackctl.core.facts import EngineFacts
@@ -36,7 +36,12 @@ class Begun(Protocol):
 
 
 class Ground(Protocol):
-    """Where tasks run. What is raised is what no single task is to blame for."""
+    """Where tasks run. What is raised is what no single task is to blame for.
+
+    `supervised` says whether a supervisor of this machine sees to them when the scheduler is gone.
+    """
+
+    supervised: bool
 
     def facts(self, context: Context) -> EngineFacts: ...
 
@@ -58,6 +63,8 @@ class Ground(Protocol):
 
 class OneEngine:
     """One engine, in whose containers they run."""
+
+    supervised = True
 
     def facts(self, context: Context) -> EngineFacts:
         """What it says of itself."""
@@ -95,6 +102,8 @@ class OneEngine:
 
 class OnSwarm:
     """A Swarm, which puts each task on one of its nodes."""
+
+    supervised = False
 
     def __init__(self) -> None:
         self._lookout, self._api = Lookout(), (0, 0)
@@ -135,5 +144,10 @@ class OnSwarm:
         self, context: Context, record: EnvironmentRecord, command: str, bell: Bell
     ) -> EnvironmentRecord:
         """Stay with a task that was begun, by whomsoever."""
-        record = attend_on_swarm(context, record, command, bell, self._lookout)
+        try:
+            record = attend_on_swarm(context, record, command, bell, self._lookout)
+        except FATAL:
+            raise
+        except StackctlError:
+            record = context.store.read(record.project) or record
         return concluded(context, record, command)

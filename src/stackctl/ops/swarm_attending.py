@@ -1,4 +1,4 @@
-"""Staying with tasks on a Swarm until they have ended, and taking on those that a process left behind."""
+"""Staying with tasks on a Swarm until they have ended."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import Busy, LimitsUnenforced
-from stackctl.ops.down import Aim, begun_ending
+from stackctl.core.errors import Busy, EngineRefused, EngineUnavailable, TimedOut
 from stackctl.ops.recording import deadline
-from stackctl.ops.swarm_task_ending import conclude, finish_on_swarm, time_left
-from stackctl.ops.swarm_task_looking import PACE, Lookout, sight_of
-from stackctl.ops.swarm_task_starting import running
+from stackctl.ops.swarm_task_ending import finish_on_swarm, time_left
+from stackctl.ops.swarm_task_looking import PACE, PATIENCE, Lookout
 
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
@@ -33,6 +31,7 @@ def attend_on_swarm(
     Raises:
         StackctlError: The managers do not answer any more, or cannot end it; it runs on.
     """
+    trouble = 0.0
     while True:
         bell.heard()
         found = context.store.read(record.project)
@@ -41,7 +40,13 @@ def attend_on_swarm(
         record = found
         sight = lookout.sight(context, record)
         if sight.end is not None or time_left(context, record) <= 0:
-            record = _finished(context, record, command, sight)
+            now = context.clock.now().boottime
+            try:
+                record = _finished(context, record, command, sight)
+            except (EngineUnavailable, EngineRefused, TimedOut):
+                trouble = trouble or now
+                if now - trouble >= PATIENCE:
+                    raise
             if record.phase != "running":
                 return record
         elif _begins(record, sight):
@@ -77,30 +82,3 @@ def _note_start(context: Context, record: EnvironmentRecord, command: str, sight
         node = sight.node.hostname if sight.node else ""
         part = replace(found.task, started=sight.task.at, node=node)
         context.store.write(replace(found, task=part, deadline=deadline(context, found.lifetime)))
-
-
-def rest_on_swarm(context: Context, record: EnvironmentRecord, *, command: str) -> EnvironmentRecord:
-    """Finish what a process that is gone was doing with a task; for who holds its lock.
-
-    One whose service is there goes on; one of which Swarm never heard is `lost` without a time at which it
-    started, so that it may be done under another id. Where it waits or runs, it stays as it is.
-
-    Raises:
-        EngineUnavailable, EngineRefused, TimedOut: The managers cannot be asked, or refuse.
-    """
-    if record.phase == "running":
-        return finish_on_swarm(context, record, command=command)
-    if record.phase not in ("starting", "stopping"):
-        return record
-    sight = sight_of(context, record)
-    if record.phase == "stopping":
-        cut_short = Aim(phase=record.aim, reason="an interrupted command was cleaned up")
-        return conclude(context, record, sight, command, begun_ending(record) or cut_short)
-    if sight.service is None:
-        before = record.lease.command if record.lease else "its command"
-        aim = Aim(phase="lost", reason=f"`{before}` died before it was started")
-        return conclude(context, record, sight, command, aim)
-    try:
-        return running(context, record, sight.service)
-    except LimitsUnenforced as error:
-        return conclude(context, record, sight, command, Aim(phase="failed", reason=error.message))

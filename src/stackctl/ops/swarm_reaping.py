@@ -13,11 +13,11 @@ from stackctl.core.labels import PREFIX, read_stamp
 from stackctl.core.records import LIVE, EnvironmentRecord
 from stackctl.core.tasks import STACK
 from stackctl.ops.acting import Outcome
-from stackctl.ops.adopting_tasks import bring_to_rest
 from stackctl.ops.looking import verified
 from stackctl.ops.swarm_looking import manager
 from stackctl.ops.swarm_task_ending import time_left
 from stackctl.ops.swarm_task_looking import sight_of
+from stackctl.ops.swarm_task_resting import rest_on_swarm
 
 if TYPE_CHECKING:
     from stackctl.core.swarm_facts import SwarmService
@@ -70,7 +70,12 @@ def _unseen(context: Context, cluster: str, command: str) -> Iterator[Step]:
         reason = end.reason if end else "its lifetime is over" if over else "its command died"
         rule = "finished" if end else "expired" if over else "stuck"
         action = Action(rule=rule, kind="end", project=record.project, reason=reason)
-        yield action, partial(bring_to_rest, context, record.project, command=command)
+        yield action, partial(_rest, context, record, command)
+
+
+def _rest(context: Context, record: EnvironmentRecord, command: str) -> EnvironmentRecord:
+    with context.store.lock(record.project, command=command, wait=0):
+        return rest_on_swarm(context, context.store.read(record.project) or record, command=command)
 
 
 def _left(context: Context, cluster: str) -> Iterator[Step]:

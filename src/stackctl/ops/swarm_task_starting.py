@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stackctl.core.enforcement import unenforced
-from stackctl.core.errors import Interrupted, LimitsUnenforced, Problem, StackctlError
+from stackctl.core.errors import EngineRefused, Interrupted, StackctlError
 from stackctl.core.records import SWARM, TASK_SERVICE
 from stackctl.core.swarm_tasks import service_name, service_order
 from stackctl.core.tasks import CANCELLED
 from stackctl.ops.down import Aim
 from stackctl.ops.placing import stamp_of
-from stackctl.ops.recording import deadline
 from stackctl.ops.swarm_task_ending import conclude
 from stackctl.ops.swarm_task_looking import sight_of
+from stackctl.ops.swarm_task_resting import running
 from stackctl.ops.task_starting import begun_record
 
 if TYPE_CHECKING:
     from stackctl.core.facts import EngineFacts
     from stackctl.core.records import EnvironmentRecord, Phase
-    from stackctl.core.swarm_facts import SwarmService
     from stackctl.ops.context import Context
     from stackctl.ops.task_preparing import PreparedTask
     from stackctl.ops.task_starting import StartOptions
 
-VERIFIED = "in force as Swarm has them"
+
+LEADERLESS = 30.0
+"""Seconds for managers to elect a leader, without which nothing can be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,32 +78,27 @@ def _told(
     order = service_order(
         service, record.services[TASK_SERVICE], stamp_of(record), service_name(record.project), api
     )
-    context.engine.swarm().create_service(order)
-    return running(context, record, sight_of(context, record).service)
-
-
-def running(context: Context, record: EnvironmentRecord, service: SwarmService | None) -> EnvironmentRecord:
-    """Write the record of a task whose service is there, once its limits were read back.
-
-    Raises:
-        LimitsUnenforced: Swarm has another limit, or none.
-    """
-    asked = record.services[TASK_SERVICE]
-    if service is not None and (wrong := unenforced(asked, replace(service.limits, swap=asked.swap))):
-        raise LimitsUnenforced(
-            "the Swarm does not enforce every limit that was asked for",
-            problems=tuple(Problem(path="limits", message=sentence) for sentence in wrong),
+    _create(context, order)
+    found = sight_of(context, record).service
+    if found is None:
+        raise EngineRefused(
+            f"Swarm has no service of ours that is called `{order['Name']}`, though it was just told of it",
+            hint="`docker service ls` shows what it has",
         )
-    record = replace(
-        record,
-        phase="running",
-        updated=context.clock.now().wall,
-        deadline=deadline(context, record.lifetime),
-        lease=None,
-        verified=VERIFIED,
-    )
-    context.store.write(record)
-    return record
+    return running(context, record, found)
+
+
+def _create(context: Context, order: Mapping[str, Any]) -> None:
+    """Tell Swarm of a service; managers that elect a leader are asked again for a while."""
+    until = context.clock.now().boottime + LEADERLESS
+    while True:
+        try:
+            context.engine.swarm().create_service(order)
+            return
+        except EngineRefused as error:
+            if "leader" not in error.message or context.clock.now().boottime >= until:
+                raise
+        context.clock.sleep(1.0)
 
 
 def _undo(context: Context, record: EnvironmentRecord, options: StartOptions, error: BaseException) -> None:
