@@ -14,7 +14,14 @@ from stackctl.core.stack import Guard, SidecarSpec
 from stackctl.core.swarm_ends import LOST_AFTER, killed_words, newest, task_end
 from stackctl.core.swarm_facts import Node, SwarmTask
 from stackctl.core.swarm_room import cluster_budget, node_misfit, rooms
-from stackctl.core.swarm_tasks import JOBS_SINCE, ended_mode, old_managers, refused, service_order
+from stackctl.core.swarm_tasks import (
+    JOBS_SINCE,
+    ended_mode,
+    last_moment,
+    old_managers,
+    refused,
+    service_order,
+)
 from stackctl.core.tasks import Mount, TaskSpec
 
 STAMP = Stamp(project="inst-1", stack="inst", generation="g", home="h", user=7, engine="cluster")
@@ -43,7 +50,8 @@ NODES = {
 
 
 def order(api: tuple[int, int] = (1, 41), **more: Any) -> dict[str, Any]:
-    return service_order({**BOUNDED, **more}, ASKED, STAMP, "inst-1_task", api)
+    until = {"stackctl.deadline": "99"}
+    return service_order({**BOUNDED, **more}, ASKED, STAMP, "inst-1_task", api, until)
 
 
 def test_a_task_reserves_what_it_may_use_and_is_never_started_twice() -> None:
@@ -62,7 +70,8 @@ def test_its_container_is_what_the_bounded_document_says() -> None:
     assert (container["User"], container["Dir"], container["Init"]) == ("1000", "/work", True)
     assert container["StopGracePeriod"] == 3_000_000_000
     assert container["Labels"] == {**STAMP.labels(), "own": "x$y"}
-    assert told["Labels"] == {**STAMP.labels(), "com.docker.stack.namespace": "inst-1"}
+    more = {"stackctl.deadline": "99", "com.docker.stack.namespace": "inst-1"}
+    assert told["Labels"] == {**STAMP.labels(), **more}
     options = {"max-size": "10m", "max-file": "3"}
     assert told["TaskTemplate"]["LogDriver"] == {"Name": "json-file", "Options": options}
 
@@ -86,6 +95,10 @@ def test_a_job_where_a_removed_one_takes_its_containers_along_else_a_one_shot() 
     assert one_shot == {"Replicated": {"Replicas": 1}}
     assert ended_mode(job)["ReplicatedJob"]["TotalCompletions"] == 0
     assert ended_mode(one_shot) == {"Replicated": {"Replicas": 0}}
+
+
+def test_agents_come_after_whoever_stays_with_a_task_that_waits_as_long_as_it_may_run() -> None:
+    assert last_moment(1000.0, 60.0) > 1000.0 + 2 * 60.0
 
 
 def test_managers_without_a_limit_on_processes_are_refused() -> None:

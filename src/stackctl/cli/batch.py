@@ -194,7 +194,9 @@ def _stay(
                 scheduler.kill()
                 until = min(until, now + AT_ONCE)
         if now >= until:
-            session.output.warn("not every task is gone yet; the supervisor or `stackctl reap` ends what is left")
+            session.output.warn(
+                "not every task is gone yet; the supervisor or `stackctl reap` ends what is left"
+            )
             return
         if now - watched >= WATCH:
             watched = now

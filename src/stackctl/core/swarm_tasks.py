@@ -22,6 +22,8 @@ LIMITS_SINCE: Api = (1, 41)
 """The engine's API from which on a service has a limit on processes (Docker 20.10)."""
 JOBS_SINCE: Api = (1, 43)
 """From which on a removed job takes its containers along (Docker 24); jobs are there since 1.41."""
+LATE = 60.0
+"""Seconds for who stays with a task to end it, before agents do."""
 _NANO = 1_000_000_000
 ROOT = frozenset({"", "0", "root", "0:0", "root:root"})
 _NEEDLESS = (
@@ -32,7 +34,12 @@ _NEEDLESS = (
 
 
 def service_order(
-    service: Mapping[str, Any], asked: ServiceRecord, stamp: Stamp, name: str, api: Api
+    service: Mapping[str, Any],
+    asked: ServiceRecord,
+    stamp: Stamp,
+    name: str,
+    api: Api,
+    until: Mapping[str, str],
 ) -> dict[str, Any]:
     """The body of `POST /services/create` for a task.
 
@@ -44,6 +51,7 @@ def service_order(
         stamp: The labels of the service and of its container.
         name: Of the service.
         api: What the manager speaks.
+        until: Labels by which agents end it when nobody else has, see `last_moment`.
 
     Raises:
         ValueError: The service has a key that this cannot express; nothing is left out in silence.
@@ -63,10 +71,18 @@ def service_order(
     container["CapabilityDrop"] = _dropped(str(service.get("user") or ""))
     return {
         "Name": name,
-        "Labels": {**stamp.labels(), NAMESPACE: stamp.project},
+        "Labels": {**stamp.labels(), **until, NAMESPACE: stamp.project},
         "TaskTemplate": template,
         "Mode": _mode(api),
     }
+
+
+def last_moment(now: float, lifetime: float) -> float:
+    """When agents end a task that nobody of ours ended, seconds since the epoch.
+
+    It may wait for a node as long as it may run, and whoever stays with it comes first.
+    """
+    return now + 2 * lifetime + LATE
 
 
 def _mode(api: Api) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def finish_on_swarm(
     if record.phase != "running":
         return record
     sight = sight_of(context, record, away)
-    if sight.end is not None:
+    if sight.end is not None and (sight.service is not None or time_left(context, record) > 0):
         return conclude(context, record, sight, command, ended_by_itself(context, record, sight))
     if time_left(context, record) <= 0:
         return conclude(context, record, sight, command, _expired(context, record, sight))
@@ -128,6 +128,8 @@ def _expired(context: Context, record: EnvironmentRecord, sight: Sight) -> Aim:
         name = sight.node.hostname
         return Aim(phase="lost", reason=f"node {name}, which had it, is {sight.node.state}")
     over = f"its lifetime of {show_duration(record.lifetime)} is over"
+    if sight.service is None:
+        return Aim(phase="expired", reason=f"{over}, and an agent ended it")
     waited = sight.task is None or not sight.task.node
     reason = f"{over}, and no node had room for it" if waited else over
     action = Action(

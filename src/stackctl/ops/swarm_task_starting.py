@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from stackctl.core.errors import EngineRefused, Interrupted, StackctlError
 from stackctl.core.records import SWARM, TASK_SERVICE
-from stackctl.core.swarm_tasks import service_name, service_order
+from stackctl.core.swarm_stages import deadline_labels
+from stackctl.core.swarm_tasks import last_moment, service_name, service_order
 from stackctl.core.tasks import CANCELLED
 from stackctl.ops.down import Aim
 from stackctl.ops.placing import stamp_of
@@ -76,7 +77,12 @@ def _told(
         raise Interrupted("the task was cancelled while it was started", exit_code=CANCELLED)
     service = prepared.prepared.bounded.document["services"][TASK_SERVICE]
     order = service_order(
-        service, record.services[TASK_SERVICE], stamp_of(record), service_name(record.project), api
+        service,
+        record.services[TASK_SERVICE],
+        stamp_of(record),
+        service_name(record.project),
+        api,
+        deadline_labels(last_moment(context.clock.now().wall, record.lifetime), record.lifetime),
     )
     _create(context, order)
     found = sight_of(context, record).service
