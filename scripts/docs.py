@@ -19,7 +19,7 @@ import option_table
 import sidecar_table
 
 from stackctl.cli.main import COMMANDS, SECTIONS, stackctl
-from stackctl.core import errors, labels, limits, schemas
+from stackctl.core import errors, labels, limits, schemas, swarm_stages, swarm_watch
 from stackctl.core.allow import ALLOW
 from stackctl.core.policy_rows import SERVICE
 from stackctl.core.policy_top import REFUSED_AT_TOP, TOP
@@ -217,6 +217,14 @@ def compose_keys_page() -> str:
     )
 
 
+SWARM_LABELS = [
+    (f"`{swarm_watch.WATCH}`", "containers", "Limits and watchdog marks, as JSON."),
+    (f"`{swarm_stages.DEADLINE}`", "services", "Until when it may live, seconds since the epoch."),
+    (f"`{swarm_stages.LIFETIME}`", "services", "The seconds that it was given."),
+    (f"`{swarm_watch.ROLE}`", "the service that runs them", f"`{swarm_watch.AGENT}`"),
+]
+
+
 def labels_page() -> str:
     # Python 3.13 takes the indentation away by itself
     text = inspect.cleandoc(labels.Stamp.__doc__ or "")
@@ -230,6 +238,8 @@ def labels_page() -> str:
         table(("label", "meaning"), rows),
         "Labels say what is ours, the record says until when. Nothing is removed unless both have the same "
         "generation.",
+        "On a Swarm, where agents have no records:",
+        table(("label", "where", "meaning"), SWARM_LABELS),
     )
 
 

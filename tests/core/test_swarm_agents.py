@@ -227,16 +227,15 @@ def led(lead: FakeLead, looks: int = 1, **more: Any) -> tuple[list[Incident], li
     return told, log.events
 
 
-def test_the_leader_ends_a_lifetime_and_tells_it_once_all_is_gone() -> None:
-    lead = FakeLead([service("a")], [thing("t", 499.0)], in_use=1)
-    told, _ = led(lead)
-    assert (told, lead.removed) == ([], ["a"])
+def test_the_leader_ends_a_lifetime_tells_it_before_and_after_and_removes_what_is_left() -> None:
     lead = FakeLead([service("a")], [thing("t", 499.0)], in_use=1)
     told, _ = led(lead, looks=3)
     assert lead.removed == ["a", "t"]
     assert [(one.rule, one.phase, one.node, one.result) for one in told] == [
-        ("expired", "expired", "n1", "done")
+        ("expired", "expired", "n1", ""),
+        ("expired", "expired", "n1", "done"),
     ]
+    assert len({one.id for one in told}) == 1
 
 
 def test_a_second_leader_would_write_the_same_incident() -> None:

@@ -127,7 +127,11 @@ def test_on_a_node_that_is_cut_off_its_agent_goes_on(watched: Swarmed) -> None:
     finally:
         cluster.script("mend", "n3")
     wait_for(lambda: container in _told(watched, "over_pids"), watched.incidents)
-    wait_for(lambda: len(watched.nodes_of("web")) == 3, watched.status)
+
+
+def test_a_service_that_swarm_starts_no_more_is_started_by_up(watched: Swarmed) -> None:
+    watched("up", "watched").ok()
+    wait_for(lambda: watched.nodes_of("web") == list(NODES), watched.status)
 
 
 def test_a_lifetime_is_ended_once_although_the_leader_is_lost(watched: Swarmed) -> None:

@@ -87,14 +87,13 @@ def number(service: SwarmService, label: str) -> float:
     return float(word) if word.isdecimal() else 0.0
 
 
-def lifetime_incident(found: Overdue, at: str, node: str, now: float, done: tuple[str, ...]) -> Incident:
+def lifetime_incident(found: Overdue, at: str, node: str, now: float) -> Incident:
     """What is written of an environment whose lifetime was ended; every leader would give it the same id.
 
     Args:
         at: The deadline as an incident's id has it.
         node: Host name of the leader that ended it.
         now: Seconds since the epoch.
-        done: What was done.
     """
     stamp = found.stamp
     return Incident(
@@ -109,8 +108,6 @@ def lifetime_incident(found: Overdue, at: str, node: str, now: float, done: tupl
         phase="expired",
         reason=f"its lifetime of {show_duration(found.lifetime)} is over",
         node=node,
-        done=done,
-        result="done",
         took=round(max(0.0, now - found.deadline), 3),
     )
 

@@ -151,6 +151,10 @@ class Swarm(SwarmApi):
         change = ["--label-add", f"{key}={value}"] if value else ["--label-rm", key]
         self._run(["node", "update", *change, node], forgiven=("key",) if not value else ())
 
+    def start_anew(self, service: str) -> None:
+        """Have Swarm make every task of a service anew, also where it starts none any more."""
+        self._run(["service", "update", "--force", "--detach", "--quiet", service])
+
     def roll_back(self, service: str) -> None:
         """Have Swarm bring a service back to what it was before its last change."""
         self._run(["service", "rollback", "--detach", service])

@@ -214,6 +214,7 @@ class SteppedSwarm:
         self.scale_to_nothing = around(_if_any("scale-to-nothing"), swarm.scale_to_nothing)
         self.remove = around(lambda kind, ids: f"remove-{kind}s" if ids else "", swarm.remove)
         self.label_node = around("label-node", swarm.label_node)
+        self.start_anew = around("start-anew", swarm.start_anew)
         self.roll_back = around("roll-back", swarm.roll_back)
         self.start_once = around("start-once", swarm.start_once)
         self.create_service = around("create-service", swarm.create_service)

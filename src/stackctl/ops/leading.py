@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -123,38 +123,39 @@ class Leading:
         now = context.clock.now().wall
         services = lead.services(OURS)
         for found in overdue(services, now):
-            self._end_services(lead, found)
+            self._end_services(context, lead, found, node)
         dead = dict(self._dead)
         things = lead.things(OURS) if dead or services or not self.dry else ()
-        for stamp, found in dead.items():
+        for stamp in dead:
             if self._removed(lead, belonging(things, stamp)):
                 del self._dead[stamp]
-                self._write(context, found, node)
         kept = [one for one in unclaimed(services, things, now, self.limits.grace) if not _of(one, dead)]
         self._sweep(lead, kept)
 
-    def _end_services(self, lead: Lead, found: Overdue) -> None:
+    def _end_services(self, context: Context, lead: Lead, found: Overdue, node: str) -> None:
+        """End what is overdue; it is told before as well, since this leader may be lost meanwhile."""
         project, names = found.stamp.project, [one.name for one in found.services]
         event = "would" if self.dry else "acts"
         self.log.write(event, project=project, rule="expired", action="end", services=" ".join(names))
         if self.dry:
             return
+        now = context.clock.now().wall
+        at = time.strftime(ID_TIME, time.gmtime(found.deadline))
+        incident = lifetime_incident(found, at, node, now)
+        if found.whole:
+            self.told(incident)
         for service in found.services:
             lead.take_away("service", service.id)
+        done = f"{_count(found.services)} ended and removed, data kept"
+        self.log.write("done", project=project, rule="expired", words=done)
         if found.whole:
+            self.told(replace(incident, done=(done,), result="done"))
             self._dead[found.stamp] = found
 
     def _removed(self, lead: Lead, things: tuple[SwarmThing, ...]) -> bool:
         """Whether nothing of them is left; what a task that ends still uses is tried again next time."""
         removed = [lead.take_away(one.kind, one.id) for one in things]
         return all(removed)
-
-    def _write(self, context: Context, found: Overdue, node: str) -> None:
-        done = (f"{_count(found.services)} ended and removed, data kept",)
-        at = time.strftime(ID_TIME, time.gmtime(found.deadline))
-        incident = lifetime_incident(found, at, node, context.clock.now().wall, done)
-        self.log.write("done", project=incident.project, rule="expired", words=done[0], incident=incident.id)
-        self.told(incident)
 
     def _sweep(self, lead: Lead, things: list[SwarmThing]) -> None:
         for one in things:

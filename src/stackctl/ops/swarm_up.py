@@ -26,7 +26,7 @@ from stackctl.ops.swarm_waiting import wait_on_swarm
 
 if TYPE_CHECKING:
     from stackctl.core.records import ServiceRecord
-    from stackctl.core.swarm_facts import Cluster, SwarmScene
+    from stackctl.core.swarm_facts import Cluster, SwarmScene, SwarmService
     from stackctl.ops.context import Context
     from stackctl.ops.preparing import Prepared
     from stackctl.ops.up import UpOptions
@@ -308,6 +308,7 @@ def _deploy(
     updates = {service.id: service.updated for service in before.services}
     pinned = all("@sha256:" in str(one.get("image")) for one in translated.document["services"].values())
     labels = deadline_labels(record.deadline.wall, record.lifetime)
+    given_up = _given_up(record, before)
     told: tuple[str, ...] = ()
     scene = before
     for names in stages(prepared.bounded.document):
@@ -316,11 +317,21 @@ def _deploy(
         text = dump(part_of(translated.document, told, labels))
         path = context.store.write_swarm_document(record.project, text)
         context.engine.swarm().deploy(record.project, path, timeout=DEPLOY_SECONDS, pinned=pinned)
+        for service in given_up:
+            if service.name in names:
+                context.engine.swarm().start_anew(service.id)
         if options.wait:
             waited = {name: record.services[name] for name in told}
             last = len(told) == len(record.services)
             scene = wait_on_swarm(context, record, waited, updates, timeout=options.wait_timeout, settle=last)
     return scene if options.wait else look_at_swarm(context, record.project, record)
+
+
+def _given_up(record: EnvironmentRecord, scene: SwarmScene) -> list[SwarmService]:
+    """Services that Swarm starts no more, which it would not do either for being told the same again."""
+    asked = {one.name: record.services[one.name] for one in scene.services if one.name in record.services}
+    failed = {one.service for one in swarm_standings(asked, scene) if one.standing == "failed"}
+    return [one for one in scene.services if one.name in failed]
 
 
 def _remove_outdated(context: Context, scene: SwarmScene, translated: SwarmDocument) -> None:
