@@ -36,7 +36,7 @@ def agents(cluster: Cluster) -> Iterator[str]:
     """An agent on each node, as the guide deploys them; the name of their service."""
     script = SCRIPT.with_name("image.sh")
     environ = {**os.environ, "BASE": "python:3.11"}
-    subprocess.run(["docker", "tag", "stackctl:try2", IMAGE], check=True)
+    subprocess.run([script, IMAGE], check=True, capture_output=True, env=environ, timeout=300)
     cluster.script("up", CLUSTER_IMAGES=IMAGE)
     argv = [sys.executable, "-m", "stackctl", "supervise", "--node", "--print", "service", "--image", IMAGE]
     printed = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60)

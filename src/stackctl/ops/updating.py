@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stackctl.core.errors import StackctlError, UsageError
+from stackctl.engine.endpoint import find_program
 from stackctl.engine.process import run
 from stackctl.ops.fetching import fetch
 from stackctl.ops.installing import COMPLETIONS
@@ -98,7 +98,7 @@ def choices(installation: Installation, environ: Mapping[str, str]) -> tuple[str
     if facts.get("method") == "venv":
         options += ["--method", "venv"]
     python = facts.get("python", "")
-    named = shutil.which(Path(python).name, path=environ.get("PATH")) != python
+    named = find_program(Path(python).name, environ) != python
     return (*options, "--python", python) if named and os.access(python, os.X_OK) else tuple(options)
 
 
