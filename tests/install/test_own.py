@@ -116,7 +116,8 @@ def test_the_supervisor_is_handed_over_and_watches_on(own: Own, host: str) -> No
     finally:
         own("purge", "hello", "--yes")
         own("supervise", "--stop")
-    own("self", "uninstall")
+    gone = own("self", "uninstall").stdout.splitlines()
+    assert gone[-1] == f"kept: {own.machine.prefix}, the state directory with the data of stacks"
     assert not own.machine.launcher.exists()
 
 

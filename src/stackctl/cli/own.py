@@ -153,9 +153,13 @@ def _hand_over(session: Session) -> int:
 
 
 def _has_state(session: Session) -> bool:
+    return (_state_folder(session) / "environments").is_dir()
+
+
+def _state_folder(session: Session) -> Path:
     from stackctl.state.layout import home_path
 
-    return (home_path(session.output.home, os.environ) / "environments").is_dir()
+    return home_path(session.output.home, os.environ)
 
 
 def _uninstall(session: Session, installation: Installation, dry: bool, force: bool, yes: bool) -> int:
@@ -173,6 +177,7 @@ def _uninstall(session: Session, installation: Installation, dry: bool, force: b
         raise Busy(f"still running: {', '.join(live)}", hint=hint)
     if not yes and sys.stdin.isatty():
         click.confirm(f"Remove stackctl from {installation.prefix}?", abort=True, err=True)
+    kept_state = _state_folder(session) if _has_state(session) else None
     _end_watch(session)
     _load_the_rest()
     with installation.locked(_WAIT):
@@ -181,7 +186,9 @@ def _uninstall(session: Session, installation: Installation, dry: bool, force: b
         session.output.warn(sentence)
     data = {"prefix": str(installation.prefix), "kept": list(kept), **_plain(made)}
     session.output.result(data, ok=not kept)
-    session.output.line(f"stackctl {__version__} is gone; stacks, their data and the state directory stay")
+    session.output.line(f"stackctl {__version__} is gone; stacks stay as they are")
+    if kept_state:
+        session.output.line(f"kept: {kept_state}, the state directory with the data of stacks")
     return 1 if kept else 0
 
 
