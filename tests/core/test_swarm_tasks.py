@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -69,6 +70,8 @@ def test_its_container_is_what_the_bounded_document_says() -> None:
     assert container["Env"] == ["A=$1", "B=2"]
     assert (container["User"], container["Dir"], container["Init"]) == ("1000", "/work", True)
     assert container["StopGracePeriod"] == 3_000_000_000
+    watched = json.loads(container["Labels"].pop("stackctl.watch"))
+    assert (watched["pids"], watched["memory"], watched["swap"]) == (64, 1 << 26, 1 << 26)
     assert container["Labels"] == {**STAMP.labels(), "own": "x$y"}
     more = {"stackctl.deadline": "99", "com.docker.stack.namespace": "inst-1"}
     assert told["Labels"] == {**STAMP.labels(), **more}

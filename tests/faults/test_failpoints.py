@@ -107,7 +107,10 @@ DOORS = {
     "command_path": {"stackctl.state.startup_files"},  # the user's shell, for the installer, with consent
     "installing": {"stackctl.engine.process"},  # pip or uv, for install.sh
     "uninstalling": {"stackctl.engine.process", "stackctl.state.startup_files"},  # what the installer made
-    "updating": {"stackctl.engine.endpoint", "stackctl.engine.process"},  # runs the install.sh of another release
+    "updating": {
+        "stackctl.engine.endpoint",
+        "stackctl.engine.process",
+    },  # runs the install.sh of another release
     "bounded_call": {"stackctl.engine.process"},  # beside threads, a pure function in a new interpreter
     "doctor_engine": {"stackctl.engine.endpoint", "stackctl.engine.process", "stackctl.engine.wire"},
     "doctor_host": {"stackctl.engine.endpoint", "stackctl.state.installation"},
@@ -116,7 +119,10 @@ DOORS = {
     "keeping_watch": {"stackctl.engine.detached"},  # starts the supervisor
     "linting": {"stackctl.state.atomic"},  # writes what `--write-allow` adds to the user's own stack file
     "lock_files": {"stackctl.state.atomic"},  # writes the user's own lock, beside the stack file
-    "surroundings": {"stackctl.state.home", "stackctl.state.layout"},  # finds the user's files, for the command line and the API
+    "surroundings": {
+        "stackctl.state.home",
+        "stackctl.state.layout",
+    },  # finds the user's files, for the command line and the API
     "service": {"stackctl.state.atomic"},  # writes the service manager's unit, among its files
 }
 """Which use cases reach past the two objects, and to what; doctor only asks."""

@@ -14,7 +14,10 @@ from commandline import Cli
 from swarm.cluster import NODES, Cluster, agent_on, began, wait_for
 from swarm.swarmed import Swarmed
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.usefixtures("agents")]
+pytestmark = [
+    *(pytest.mark.engine, pytest.mark.slow, pytest.mark.usefixtures("agents")),
+    pytest.mark.timeout(900),  # the first builds the agents' image, and loads it on each node
+]
 
 TEMPLATE = """
 services:

@@ -10,6 +10,7 @@ from stackctl.core.errors import Problem
 from stackctl.core.records import TASK_SERVICE
 from stackctl.core.swarm import stamp_values
 from stackctl.core.swarm_facts import NAMESPACE
+from stackctl.core.swarm_watch import watch_label
 from stackctl.core.units import parse_duration
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def service_order(
         ValueError: The service has a key that this cannot express; nothing is left out in silence.
     """
     values = stamp_values(stamp)
-    container: dict[str, Any] = {"Labels": dict(stamp.labels())}
+    container: dict[str, Any] = {"Labels": {**stamp.labels(), **watch_label(asked)}}
     template = {
         "ContainerSpec": container,
         "Resources": _resources(asked),
