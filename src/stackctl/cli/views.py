@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stackctl.ops.reaching import way_there, way_words
-
 if TYPE_CHECKING:
     from stackctl.core.facts import PublishedPort
     from stackctl.core.heartbeat import Standing
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
 
 def environment_data(view: EnvironmentView) -> dict[str, Any]:
     """One environment with its services."""
+    from stackctl.ops.reaching import way_there  # here, since a list of environments does without
+
     return {
         **record_data(view.record, view.left),
         "healthy": view.healthy,
@@ -40,6 +40,8 @@ def _all_addresses(view: EnvironmentView) -> list[Address]:
 
 def tunnel_words(view: EnvironmentView) -> str:
     """How ports of another machine are reached from here; empty where that takes nothing."""
+    from stackctl.ops.reaching import way_words
+
     return way_words(view.record, _all_addresses(view))
 
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stackctl.core.errors import UsageError
 from stackctl.core.names import check_name, check_variable
-from stackctl.core.stack import SidecarSpec
 
 if TYPE_CHECKING:
     from stackctl.core.limits import Layer, Setting
     from stackctl.core.records import EnvironmentRecord
-    from stackctl.core.stack import Guard
+    from stackctl.core.stack import Guard, SidecarSpec
 
 NO_NETWORK = "none"
 COMMAND_LINE = "the command line"
@@ -214,6 +213,8 @@ def parse_sidecars(words: Iterable[str]) -> dict[str, SidecarSpec]:
     Raises:
         UsageError: A name cannot be one, or stands twice.
     """
+    from stackctl.core.stack import SidecarSpec  # here: lists of tasks do without the stack file's classes
+
     found: dict[str, SidecarSpec] = {}
     for word in words:
         name, template = parse_sidecar(word)

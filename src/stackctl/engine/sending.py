@@ -7,7 +7,6 @@ started. Deleting takes a shell.
 from __future__ import annotations
 
 import io
-import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -107,6 +106,8 @@ class Sending(Making):
 
 def archive(items: Sequence[Item]) -> bytes:
     """The items as a tar archive, with their owners and modes."""
+    import tarfile  # here, since every command would load it, and with it all kinds of compression
+
     whole, now = io.BytesIO(), time.time()
     with tarfile.open(fileobj=whole, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for one in items:
