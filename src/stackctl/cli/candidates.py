@@ -111,13 +111,13 @@ def complete_stack_tasks(typed: Typed) -> Iterable[Word]:
 def _tasks_in(stack_file: Path) -> Iterable[str]:
     from stackctl.core.outline import keys_below
 
-    names = keys_below(stack_file.read_text(encoding="utf-8-sig"), "tasks")
+    text = stack_file.read_text(encoding="utf-8-sig")
+    names = keys_below(text, "tasks")
     if names is not None:
         return names
     from stackctl.core.documents import load
-    from stackctl.ops.finding import read_text
 
-    tasks: Iterable[str] = load(read_text(stack_file), source=str(stack_file)).data.get("tasks") or ()
+    tasks: Iterable[str] = load(text, source=str(stack_file)).data.get("tasks") or ()
     return tasks
 
 

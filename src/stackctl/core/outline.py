@@ -24,6 +24,8 @@ def keys_below(text: str, key: str) -> list[str] | None:
         None where only YAML's own reader can tell: nothing in block style stands there, or a line is not one
         that is plainly a key, or part of what a key has.
     """
+    if key not in text and "\\" not in text:
+        return []
     lines = text.splitlines()
     starts = [at for at, line in enumerate(lines) if line.startswith(key)]
     if len(starts) != 1 or lines[starts[0]].rstrip() != f"{key}:" or "\t" in text:

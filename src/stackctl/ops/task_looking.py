@@ -10,7 +10,6 @@ from stackctl.core.facts import ENDED
 from stackctl.core.labels import PREFIX
 from stackctl.core.records import LIVE, TASK_SERVICE
 from stackctl.core.tasks import FINISHED, TaskLine, task_line
-from stackctl.ops.adopting_tasks import bring_to_rest
 from stackctl.ops.task_ending import end_task, finish_task
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ def settle_on_swarm(context: Context, records: Iterable[EnvironmentRecord]) -> N
     for record in records:
         if record.phase == "pending":
             continue
+        from stackctl.ops.adopting_tasks import bring_to_rest  # here: a list of tasks seldom needs it
+
         try:
             bring_to_rest(context, record.project, command=LOOKING)
         except Busy:
