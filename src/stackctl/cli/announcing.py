@@ -24,7 +24,9 @@ def announce(session: Session) -> None:
         return
     try:
         records = [
-            record for record in session.store.records() if record.phase in LIVE and record.task is None
+            record
+            for record in session.store.recall().records
+            if record.phase in LIVE and record.task is None
         ]
     except StackctlError:
         return

@@ -220,7 +220,8 @@ def list_command(session: Session, stacks: bool) -> None:
     if stacks:
         _list_stacks(session)
         return
-    records = [record for record in session.store.records() if record.task is None]
+    found = session.store.recall()
+    records = [record for record in found.records if record.task is None]
     others = _others(session)
     session.output.result({"environments": _data(session, records), "others": others})
     if session.output.json:
@@ -232,7 +233,7 @@ def list_command(session: Session, stacks: bool) -> None:
         session.output.note("no environment yet; start one with `stackctl up hello`")
     for project, user in others.items():
         session.output.line(f"{project}  of user {user}, not managed here")
-    for project, reason in session.store.unreadable():
+    for project, reason in found.unreadable:
         session.output.warn(f"the record of `{project}` cannot be read and is left alone: {reason}")
 
 
