@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from batches import results, shell, write
 from commandline import Cli
 
 from swarm.cluster import NODES, Cluster, agent_on, began, wait_for
@@ -135,6 +136,16 @@ def test_on_a_node_that_is_cut_off_its_agent_goes_on(watched: Swarmed) -> None:
 def test_a_service_that_swarm_starts_no_more_is_started_by_up(watched: Swarmed) -> None:
     watched("up", "watched").ok()
     wait_for(lambda: watched.nodes_of("web") == list(NODES), watched.status)
+
+
+def test_a_task_of_a_batch_is_ended_by_the_agent_of_its_node(watched: Swarmed) -> None:
+    bounded = {"memory": "64m", "cpus": 0.25, "pids": 60}
+    file = write(watched.cli.checkout / "bombs.jsonl", [shell(BOMB, key="bomb") | {"limits": bounded}])
+    assert watched("batch", str(file), "--engine", "swarm").code == 1
+    (found,) = results(file.with_name("bombs.jsonl.results.jsonl"))
+    assert found["phase"] == "failed"
+    told = watched("why", found["id"]).ok().out
+    assert "as many processes as its limit of 60 allows" in told or "urgent threshold" in told
 
 
 def test_a_lifetime_is_ended_once_although_the_leader_is_lost(watched: Swarmed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections import Counter
@@ -19,7 +20,7 @@ from swarm.cluster import NODES, Cluster, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
-BRIDGE = "10.219.77.1"
+BRIDGE = f"10.219.{77 + int(os.environ.get('CLUSTER') or 0)}.1"
 """This machine, as the nodes see it."""
 PIDS = "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null; true"
 HOG = "head -c 200m /dev/zero | tail"
