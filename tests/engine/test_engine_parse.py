@@ -18,6 +18,7 @@ from stackctl.engine.parse import (
     parse_time,
     parse_volume,
 )
+from stackctl.engine.swarm_parse import service_log
 
 
 @pytest.mark.parametrize(
@@ -244,3 +245,13 @@ def _frame(stream: int, text: bytes) -> bytes:
 )
 def test_logs(data: bytes, text: str) -> None:
     assert parse_log(data) == text
+
+
+def test_a_services_log_is_told_from_what_a_manager_says_of_itself() -> None:
+    def part(stream: int, text: bytes) -> bytes:
+        return bytes([stream, 0, 0, 0]) + len(text).to_bytes(4, "big") + text
+
+    both = part(1, b"out\n") + part(2, b"err\n")
+    assert service_log(both) == (b"out\nerr\n", True)
+    assert service_log(both + part(3, b"node x is not available")) == (b"out\nerr\n", False)
+    assert service_log(b"") == (b"", True)

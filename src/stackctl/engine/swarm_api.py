@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from stackctl.core.swarm_tasks import ended_mode
 from stackctl.engine import swarm_parse
 from stackctl.engine.errors import explain
-from stackctl.engine.parse import log_bytes
 from stackctl.engine.transport import label_filters, quote
 
 if TYPE_CHECKING:
@@ -100,11 +99,11 @@ class SwarmApi:
         if answer.status >= 400 and answer.status != 404:
             raise _refusal(answer, "removing a service")
 
-    def service_output(self, service: str) -> bytes:
-        """All that a service's containers wrote, as far as their nodes can be asked; both streams."""
+    def service_output(self, service: str) -> tuple[bytes, bool]:
+        """All that a service's containers wrote, both streams, and whether every node gave what it has."""
         target = f"/services/{quote(service)}/logs?stdout=1&stderr=1"
         answer = self._ask("GET", target, extra=LOGS)
-        return log_bytes(answer.body) if answer.status == 200 else b""
+        return swarm_parse.service_log(answer.body) if answer.status == 200 else (b"", False)
 
     def _read(self, target: str, *, extra: float = SLOW) -> Any:
         """Plain data by a connection that is kept; None where there is no such thing."""

@@ -12,6 +12,10 @@ from stackctl.engine.parse import parse_time
 
 _FILLED_IN = "StopGracePeriod"
 _NANO = 1_000_000_000
+_HEAD = 8
+"""Bytes before each part of a log: its stream, three that are nothing, its length."""
+_COMPLAINT = 3
+"""The stream of what a manager says of itself."""
 
 
 def parse_cluster(raw: Mapping[str, Any]) -> Cluster:
@@ -109,6 +113,19 @@ def _claimed(raw: Mapping[str, Any], key: str) -> int:
     """What a task reserves of something, or may use where that is more."""
     resources = _part(_part(raw, "Spec"), "Resources")
     return max(int(_part(resources, name).get(key) or 0) for name in ("Reservations", "Limits"))
+
+
+def service_log(data: bytes) -> tuple[bytes, bool]:
+    """What a service wrote, of its log's frames, and whether that is all: managers say what they lack."""
+    parts, whole, at = [], True, 0
+    while at + _HEAD <= len(data):
+        size = int.from_bytes(data[at + 4 : at + _HEAD], "big")
+        if data[at] == _COMPLAINT:
+            whole = False
+        else:
+            parts.append(data[at + _HEAD : at + _HEAD + size])
+        at += _HEAD + size
+    return b"".join(parts), whole
 
 
 def no_manager(words: str) -> EngineRefused | None:

@@ -12,11 +12,13 @@ from stackctl.core.incidents import LOG_LINE, LOG_LINES
 from stackctl.core.records import LIVE, TASK_SERVICE, Ending
 from stackctl.core.swarm_ends import TaskEnd, killed_words
 from stackctl.core.swarm_facts import LIVE_TASKS
+from stackctl.core.tasks import CANCELLED, KILLED
 from stackctl.core.units import show_duration
 from stackctl.ops.down import Aim, begun_ending
 from stackctl.ops.evidence import keep, new_incident
 from stackctl.ops.hearing import heard_out
 from stackctl.ops.recording import ended
+from stackctl.ops.swarm_agents import agents, gather_incidents
 from stackctl.ops.swarm_task_looking import sight_of
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
 END_SECONDS = 30.0
 """For a container to end: it has its grace, and the managers have to hear of it."""
 _LOOK = 0.2
+LOG_SECONDS = 10.0
+"""For a node to give what a task wrote, where managers say that they cannot reach it."""
+TOLD = 3.0
+"""For what an agent says of an ending to come to the managers."""
+SIGNALLED = (KILLED, CANCELLED)
+"""Exit codes of what a signal ended, as agents send them."""
 
 
 def finish_on_swarm(
@@ -85,6 +93,8 @@ def ended_by_itself(context: Context, record: EnvironmentRecord, sight: Sight) -
     end = sight.end
     if end is None:
         raise ValueError(f"{record.project} has not ended")
+    if end.exit_code in SIGNALLED and (told := _by_agent(context, record)) is not None:
+        return Aim(phase="killed", reason=told.reason, incident=told.id)
     if not end.by_kill:
         return Aim(phase=end.phase, reason=end.reason)
     node = sight.node.hostname if sight.node else ""
@@ -105,6 +115,20 @@ def ended_by_itself(context: Context, record: EnvironmentRecord, sight: Sight) -
     )
     incident = _written(context, record, sight, action, "the kernel ended it")
     return Aim(phase=phase, reason=reason, incident=incident.id)
+
+
+def _by_agent(context: Context, record: EnvironmentRecord) -> Incident | None:
+    """The incident in which an agent ended a task; what it did is told a moment after the end."""
+    until = context.clock.now().boottime + TOLD
+    with suppress(StackctlError):
+        while agents(context):
+            for one in gather_incidents(context, record):
+                if one.generation == record.generation and one.action != "report":
+                    return one
+            if context.clock.now().boottime >= until:
+                break
+            context.clock.sleep(_LOOK)
+    return None
 
 
 def _by_kernel(context: Context, sight: Sight) -> bool | None:
@@ -228,9 +252,29 @@ def _output(context: Context, sight: Sight) -> bytes:
     """What it wrote; nothing where its node is away, since the managers would wait for it."""
     if sight.service is None or sight.node is None or sight.node.state != "ready":
         return b""
+    output, until = b"", context.clock.now().boottime + LOG_SECONDS
     with suppress(StackctlError):
-        return context.engine.swarm().service_output(sight.service.id)
-    return b""
+        while True:
+            output, whole = context.engine.swarm().service_output(sight.service.id)
+            if whole or context.clock.now().boottime >= until:
+                break
+            if (own := _from_node(context, sight)) is not None:
+                return own
+            context.clock.sleep(1.0)
+    return output
+
+
+def _from_node(context: Context, sight: Sight) -> bytes | None:
+    """What its container wrote, as its node's engine has it; None where that is not reached."""
+    if sight.node is None or sight.task is None or not sight.task.container:
+        return None
+    engine = context.engine.swarm().engine_of(sight.node)
+    if engine is None:
+        return None
+    try:
+        return engine.output(sight.task.container)
+    finally:
+        engine.close()
 
 
 def with_outcome(record: EnvironmentRecord, sight: Sight, end: TaskEnd | None) -> EnvironmentRecord:
