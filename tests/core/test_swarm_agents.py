@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -269,3 +271,12 @@ def test_cgroups_above_our_own_namespace_are_found_where_they_are_mounted(tmp_pa
 
 def test_the_watch_label_is_plain_json() -> None:
     assert json.loads(watch_label(ASKED)["stackctl.watch"])["pids"] == 256
+
+
+def test_an_agent_that_hangs_ends_itself() -> None:
+    program = (
+        "import time\nfrom stackctl.cli import agent\nagent.HANGS_S = 0.2\nagent._beat()\ntime.sleep(60)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
+    assert done.returncode == 1
+    assert "Timeout" in done.stderr

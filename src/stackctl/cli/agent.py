@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from stackctl.cli.session import Session
     from stackctl.ops.node_agent import NodeAgent
     from stackctl.state.journal import Journal
+
+
+HANGS_S = 120.0
+"""Without a look for so long, an agent ends itself with its traces on stderr, and is started anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +86,14 @@ def _agent(session: Session, log: Journal, dry: bool) -> NodeAgent:
         say=_say,
         told=hook(session, log),
         node=standing.hostname,
+        alive=_beat,
         dry=dry,
     )
+
+
+def _beat() -> None:
+    """Begin anew the time within which the next look must come; a thread of the interpreter counts it."""
+    faulthandler.dump_traceback_later(HANGS_S, exit=True)
 
 
 def _say(line: str) -> None:
@@ -95,6 +106,7 @@ def _once(session: Session, found: NodeAgent) -> int:
     _, _, plan = found.tick()
     found.look_after_swarm()
     found.finish(DEFAULT_SUPERVISION.once)
+    faulthandler.cancel_dump_traceback_later()
     acts, reports = ([one.plain() for one in some] for some in (plan.acts, plan.reports))
     if session.output.json:
         session.output.result({"acts": acts, "reports": reports})

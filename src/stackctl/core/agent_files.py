@@ -15,13 +15,13 @@ _SOCKET = "/var/run/docker.sock"
 _PROC = "/host/proc"
 _CGROUPS = "/sys/fs/cgroup"
 _WATCH = ["supervise", "--node", "--log-format", "json"]
-_SIGN_OF_LIFE = ["CMD", "stackctl", "--home", HOME, "supervise", "--status"]
 
 
 def service_text(image: str) -> str:
     """A compose file for `docker stack deploy`: one agent on each node, within limits of its own.
 
     It sees the node's processes and cgroups, which it only reads, and its engine's socket, by which it acts.
+    It has no health check: one that hangs ends itself, and Swarm shows no output of what is not healthy yet.
 
     Args:
         image: One that has stackctl as its entrypoint.
@@ -37,7 +37,6 @@ def _agent(image: str) -> dict[str, Any]:
         "environment": {"DOCKER_HOST": f"unix://{_SOCKET}", "STACKCTL_HOST_PROC": _PROC},
         "cap_drop": ["ALL"],
         "read_only": True,
-        "healthcheck": {"test": _SIGN_OF_LIFE, "interval": "30s", "timeout": "10s", "start_period": "30s"},
         "logging": {"driver": "json-file", "options": {"max-size": "5m", "max-file": "2"}},
         "volumes": [
             _bind(_SOCKET, _SOCKET),

@@ -56,6 +56,7 @@ class NodeAgent:
         say: Gets each line that is to be read from a manager.
         told: Gets each incident as JSON.
         node: Host name of the node.
+        alive: Called at each look.
         dry: Say what would be done, and do nothing.
     """
 
@@ -65,6 +66,7 @@ class NodeAgent:
     say: Callable[[str], None]
     told: Callable[[bytes], None] | None = None
     node: str = ""
+    alive: Callable[[], object] = bool
     dry: bool = False
     _busy: dict[str, Action] = field(default_factory=dict)
     _quiet: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -132,6 +134,7 @@ class NodeAgent:
         Raises:
             EngineUnavailable, TimedOut, EngineRefused: The engine could not be asked.
         """
+        self.alive()
         self._collect()
         try:
             seen = self._watch.look(frozenset(self._busy))

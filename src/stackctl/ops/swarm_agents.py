@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stackctl.core.swarm_facts import SwarmScene, SwarmService
     from stackctl.ops.context import Context
 
+TOLD_SECONDS = 60.0
+"""For what the leader's agent wrote of an ending to come to the managers."""
 PROOF_SECONDS = 20.0
 """For an agent to see a new container, write its swap limit, and say what is in force."""
 _LOOK = 0.3
@@ -102,6 +104,8 @@ def settle(context: Context, record: EnvironmentRecord, scene: SwarmScene) -> En
                 return fresh or record
             told = [one for one in gather_incidents(context, record) if one.generation == record.generation]
             last = next((one for one in reversed(told) if one.rule == "expired"), None)
+            if last is None and time_left(context.clock, record) > -TOLD_SECONDS:
+                return record
             reason = (
                 last.reason if last else "its lifetime is over, and nothing of it is on the Swarm any more"
             )
