@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,6 +31,7 @@ from stackctl.core.verdicts import decide
 from stackctl.core.world import Trail, World
 from stackctl.engine.cgroup import cgroup_paths
 from stackctl.ops.leading import Leading
+from stackctl.ops.node_agent import NodeAgent
 
 STAMP = Stamp(project="p-1", stack="p", generation="g1", home="h", user=7, engine="cluster")
 ASKED = ServiceRecord(pids=256, memory=100 * MIB, swap=100 * MIB, cpus=0.5, watchdog=MARKS)
@@ -271,6 +275,104 @@ def test_cgroups_above_our_own_namespace_are_found_where_they_are_mounted(tmp_pa
 
 def test_the_watch_label_is_plain_json() -> None:
     assert json.loads(watch_label(ASKED)["stackctl.watch"])["pids"] == 256
+
+
+class FakeEngine:
+    """One node in memory; what is stopped has ended, and Swarm keeps it for a while."""
+
+    def __init__(self, containers: list[Container], pids: int) -> None:
+        self.there = {one.id: one for one in containers}
+        self.pids, self.stopped, self.bounded = pids, Counter[str](), Counter[str]()
+
+    def bare_facts(self) -> Any:
+        return SimpleNamespace(id="e", local=True, system_time=NOW.wall)
+
+    def roster(self, labels: Any, dirty: Any = (), full: bool = False) -> tuple[Container, ...]:
+        return tuple(self.there.values())
+
+    def inspect(self, ids: list[str]) -> tuple[Container, ...]:
+        return tuple(self.there[one] for one in ids if one in self.there)
+
+    def sample(self, containers: list[Container]) -> dict[str, Reading]:
+        return {one.id: Reading(at=time.monotonic(), pids=self.pids, memory=MIB) for one in containers}
+
+    def stop(self, ids: list[str]) -> None:
+        self.stopped.update(ids)
+        for one in ids:
+            self.there[one] = replace(self.there[one], state="exited", finished=NOW.wall)
+
+    def renew_limits(self, containers: list[Container]) -> None:
+        for one in containers:
+            self.bounded[one.id] += 1
+            self.there[one.id] = replace(self.there[one.id], limits=one.limits)
+
+    def readings(self, containers: list[Container]) -> dict[str, Reading]:
+        return {one.id: Reading(at=0.0, limits=one.limits) for one in containers}
+
+    def processes(self, container: Container) -> tuple[()]:
+        return ()
+
+    def log_tail(self, container: str, lines: int) -> str:
+        return ""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class FakeStore:
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def incidents(self, project: str) -> tuple[Any, ...]:
+        return tuple(self.kept.values())
+
+    def write_incident(self, project: str, name: str, plain: Any) -> None:
+        self.kept[name] = json.loads(json.dumps(plain))
+
+
+def agent(engine: FakeEngine, store: FakeStore, said: list[str]) -> NodeAgent:
+    context = SimpleNamespace(engine=engine, store=store, clock=SimpleNamespace(now=lambda: NOW))
+    return NodeAgent(
+        contexts=lambda _: context,  # type: ignore[arg-type, return-value]
+        limits=DEFAULT_SUPERVISION,
+        log=Lines(),
+        say=said.append,
+        node="n1",
+    )
+
+
+def looks(one: NodeAgent, times: int = 3) -> None:
+    for _ in range(times):
+        one.tick()
+        one.finish(5.0)
+
+
+def test_an_agent_ends_what_passes_its_mark_once_and_tells_it() -> None:
+    engine, store, said = FakeEngine([container(), container("c2")], pids=250), FakeStore(), list[str]()
+    looks(agent(engine, store, said))
+    assert engine.stopped == {"c1": 1, "c2": 1}
+    told = read_incidents(said)
+    assert {(one.container, one.rule, one.node, one.result) for one in told} == {
+        ("c1", "over_pids", "n1", "done"),
+        ("c2", "over_pids", "n1", "done"),
+    }
+    assert engine.bounded == {"c1": 1, "c2": 1}
+
+
+def test_an_agent_proves_a_container_once_its_swap_limit_is_there() -> None:
+    said: list[str] = []
+    looks(agent(FakeEngine([container()], pids=1), FakeStore(), said))
+    assert [one["swap"] for one in map(json.loads, said)] == [100 * MIB]
+
+
+def test_what_has_ended_is_reported_once_also_by_the_agent_after() -> None:
+    dead = container(state="exited", oom_killed=True, finished=NOW.wall)
+    engine, store, said = FakeEngine([dead], pids=1), FakeStore(), list[str]()
+    looks(agent(engine, store, said))
+    assert [one.rule for one in read_incidents(said)] == ["oom"]
+    again: list[str] = []
+    looks(agent(engine, store, again))
+    assert again == []
 
 
 def test_an_agent_that_hangs_ends_itself() -> None:

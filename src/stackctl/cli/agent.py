@@ -6,6 +6,7 @@ import faulthandler
 import os
 import sys
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from stackctl import __version__
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from stackctl.state.journal import Journal
 
 
+_SAYING = Lock()
 HANGS_S = 120.0
 """Without a look for so long, an agent ends itself with its traces on stderr, and is started anew."""
 
@@ -97,8 +99,9 @@ def _beat() -> None:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    with _SAYING:  # threads say what they have done; a line is one
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def _once(session: Session, found: NodeAgent) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from stackctl.core.actions import Plan
 from stackctl.core.agent_lines import incident_line, proof_line
 from stackctl.core.errors import StackctlError, StateError
+from stackctl.core.facts import ENDED
 from stackctl.core.incidents import Incident, from_plain, to_plain
 from stackctl.core.pace import next_look
 from stackctl.core.swarm_watch import NODE_RULES, named, watched
@@ -70,8 +71,9 @@ class NodeAgent:
     dry: bool = False
     _busy: dict[str, Action] = field(default_factory=dict)
     _quiet: dict[str, dict[str, float]] = field(default_factory=dict)
-    _ended: SimpleQueue[str] = field(default_factory=SimpleQueue)
+    _ended: SimpleQueue[tuple[str, bool]] = field(default_factory=SimpleQueue)
     _proven: set[str] = field(default_factory=set)
+    _reported: set[tuple[str, str]] = field(init=False)
     _blind: bool = False
     _watch: NodeWatch = field(init=False)
     _leading: Leading = field(init=False)
@@ -85,6 +87,7 @@ class NodeAgent:
             told=self._keep,
             dry=self.dry,
         )
+        self._reported = {(one.container, one.rule) for one in self._kept()}
 
     @property
     def watches(self) -> Mapping[str, NodeWatch]:
@@ -108,11 +111,14 @@ class NodeAgent:
 
     def begin(self) -> None:
         """Tell what earlier agents of this node wrote, and look after the Swarm where this node leads it."""
-        for raw in self._watch.context.store.incidents(OF_THE_NODE):
-            incident = from_plain(raw)
-            if incident is not None:
-                self.say(incident_line(incident))
+        for incident in self._kept():
+            self.say(incident_line(incident))
         self._leading.begin()
+
+    def _kept(self) -> list[Incident]:
+        """What agents of this node wrote, the oldest first."""
+        found = map(from_plain, self._watch.context.store.incidents(OF_THE_NODE))
+        return [one for one in found if one is not None]
 
     def look_after_swarm(self) -> None:
         """Look once at what has outlived its time, where this node leads."""
@@ -146,6 +152,7 @@ class NodeAgent:
         now = self._watch.context.clock.now()
         there = {one.containers[0].id for one in seen}
         self._quiet = {one: quiet for one, quiet in self._quiet.items() if one in there}
+        self._reported = {(one, rule) for one, rule in self._reported if one in there}
         plans = []
         for one in seen:
             plan = decide(self._world((one,), one.containers[0].id), self.limits, NODE_RULES)
@@ -172,13 +179,9 @@ class NodeAgent:
 
     def _carry_out(self, one: Watched, plan: Plan) -> None:
         for action in (*plan.acts, *plan.reports):
-            key, now = action.key, self._now()
-            quiet = self._quiet.setdefault(one.containers[0].id, {})
-            quiet[key] = now + (self.limits.report_again if action.kind == "report" else self.limits.cooldown)
-            if action.rule == "oom":
-                quiet[f"{action.project}/{action.service}/oom"] = now + self.limits.oom_again
-            if action.rule == "over_pids":  # its incident tells of the refused forks already
-                quiet[f"{action.project}/{action.service}/fork_refused"] = now + self.limits.report_again
+            self._hush(action)
+            if self._is_told(one.containers[0], action):
+                continue
             event = "would" if self.dry else "reports" if action.kind == "report" else "acts"
             about = {name: word for name, word in action.plain().items() if word}
             self.log.write(event, node=self.node, **about)
@@ -189,16 +192,36 @@ class NodeAgent:
             trails = self._watch.trails(action.container)
             Thread(target=self._work, args=(one, action, trails), daemon=True).start()
 
+    def _hush(self, action: Action) -> None:
+        """Say nothing of the same for a while."""
+        quiet, now = self._quiet.setdefault(action.container, {}), self._now()
+        about = f"{action.project}/{action.service}"
+        quiet[action.key] = now + (
+            self.limits.report_again if action.kind == "report" else self.limits.cooldown
+        )
+        if action.rule == "oom":
+            quiet[f"{about}/oom"] = now + self.limits.oom_again
+        if action.rule == "over_pids":  # its incident tells of the refused forks already
+            quiet[f"{about}/fork_refused"] = now + self.limits.report_again
+
+    def _is_told(self, container: Container, action: Action) -> bool:
+        """Whether a container that has ended, and that Swarm keeps for a while, was reported before."""
+        key = (action.container, action.rule)
+        known = action.kind == "report" and container.state in ENDED and key in self._reported
+        self._reported.add(key)
+        return known
+
     def _work(self, one: Watched, action: Action, trails: Mapping[str, Trail]) -> None:
-        context = self.contexts("")
+        """Carry one action out, in a thread of its own; what is not done is looked at again at once."""
+        context, done = self.contexts(""), False
         try:
             if action.kind == "report":
                 self._report(context, one, action, trails)
+                done = True
             else:
-                self._end(context, action, trails.get(action.container))
+                done = self._end(context, action, trails.get(action.container))
         except StackctlError as error:
-            self.log.write("failed", project=action.project, rule=action.rule, words=str(error))
-            self._quiet.pop(action.container, None)
+            self._tell(action, "failed", str(error))
         except Exception:
             import traceback
 
@@ -206,26 +229,25 @@ class NodeAgent:
         finally:
             context.engine.close()
             if action.kind != "report":
-                self._ended.put(action.container)
+                self._ended.put((action.container, done))
 
     def _report(self, context: Context, one: Watched, action: Action, trails: Mapping[str, Trail]) -> None:
         incident = new_incident(context, action, one.record)
         self._keep(with_evidence(context, incident, one.containers[0], trails))
 
-    def _end(self, context: Context, action: Action, trail: Trail | None) -> None:
-        """End one container, after it was looked at and judged again."""
+    def _end(self, context: Context, action: Action, trail: Trail | None) -> bool:
+        """End one container, after it was looked at and judged again; False when that was not needed."""
         container = _only(context, action.container)
         sample = context.engine.sample([container]) if container is not None else {}
         if container is None or container.state not in ("running", "paused"):
             self._tell(action, "recovered", "it has ended by itself")
-            return
+            return True
         trail = with_reading(trail, sample.get(container.id), self.limits.trail)
         fresh = watched(container, trail, engine=self._watch.facts.id if self._watch.facts else "")
         confirmed = still(action, self._world((fresh,), ""), self.limits, NODE_RULES) if fresh else None
         if fresh is None or confirmed is None:
-            self._quiet.pop(action.container, None)
             self._tell(action, "recovered", "it is not so any more")
-            return
+            return False
         incident = with_evidence(
             context, new_incident(context, confirmed, fresh.record), container, {container.id: trail}
         )
@@ -238,6 +260,7 @@ class NodeAgent:
         self._tell(action, result, words)
         took = round(self._now() - began, 3)
         self._keep(replace(incident, done=() if stuck else (words,), result=result, took=took))
+        return True
 
     def _tell(self, action: Action, event: str, words: str) -> None:
         self.log.write(event, project=action.project, service=action.service, rule=action.rule, words=words)
@@ -245,11 +268,13 @@ class NodeAgent:
     def _collect(self, wait: float = 0.0) -> None:
         while True:
             try:
-                container = self._ended.get(timeout=wait) if wait else self._ended.get_nowait()
+                container, done = self._ended.get(timeout=wait) if wait else self._ended.get_nowait()
             except Empty:
                 return
-            if self._busy.pop(container, None) is not None:
-                self._watch.relist_soon()
+            self._busy.pop(container, None)
+            if not done:
+                self._quiet.pop(container, None)
+            self._watch.relist_soon()
 
     def _keep(self, incident: Incident, *, tell: bool = True) -> None:
         """Write an incident on this node, and say it to who reads from a manager."""
