@@ -36,3 +36,34 @@ class Swarmed:
         """What its agents wrote, the oldest first."""
         found: list[dict[str, Any]] = self("incidents", self.name, "--json").ok().data
         return found
+
+
+BARE = """
+template: bare
+engine: swarm
+limits: {memory: 64m, cpus: 0.3, pids: 60, lifetime: 1h}
+services: {web: {replicas: 3, placement: ["node.hostname != nowhere"]}}
+"""
+"""A stack of one web server, three times."""
+_TEMPLATE = """
+services:
+  web:
+    image: busybox:1.35
+    command: [httpd, -f, -p, "8000", -h, /tmp]
+    cap_drop: [ALL]
+"""
+
+
+def bare_template(cli: Cli) -> None:
+    """Write the template of `BARE` into a checkout."""
+    bare = cli.checkout / "templates" / "bare"
+    bare.mkdir(parents=True)
+    (bare / "template.yaml").write_text("description: One server\n")
+    (bare / "compose.yaml.j2").write_text(_TEMPLATE)
+
+
+def left(found: Swarmed) -> list[str]:
+    """The kinds of things that the Swarm still has of an environment."""
+    mine = ("ls", "-q", "--filter", f"label=stackctl.project={found.project}")
+    kinds = ("service", "network", "config", "secret")
+    return [kind for kind in kinds if found.cluster.docker(found.asked, kind, *mine)]

@@ -14,26 +14,13 @@ from batches import results, shell, write
 from commandline import Cli
 
 from swarm.cluster import NODES, Cluster, agent_on, began, wait_for
-from swarm.swarmed import Swarmed
+from swarm.swarmed import BARE, Swarmed, bare_template, left
 
 pytestmark = [
     *(pytest.mark.engine, pytest.mark.slow, pytest.mark.usefixtures("agents")),
     pytest.mark.timeout(900),  # the first builds the agents' image, and loads it on each node
 ]
 
-TEMPLATE = """
-services:
-  web:
-    image: busybox:1.35
-    command: [httpd, -f, -p, "8000", -h, /tmp]
-    cap_drop: [ALL]
-"""
-STACK = """
-template: bare
-engine: swarm
-limits: {memory: 64m, cpus: 0.3, pids: 60, lifetime: 1h}
-services: {web: {replicas: 3, placement: ["node.hostname != nowhere"]}}
-"""
 BOMB = "i=0; while [ $i -lt 120 ]; do sleep 60 & i=$((i+1)); done; wait"
 HOG = "dd if=/dev/zero of=/dev/shm/hog bs=1M count=62; sleep 60"
 
@@ -44,12 +31,9 @@ def watched(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("agents")
     checkout = folder / "checkout"
     (checkout / ".git").mkdir(parents=True)
-    bare = checkout / "templates" / "bare"
-    bare.mkdir(parents=True)
-    (bare / "template.yaml").write_text("description: One server\n")
-    (bare / "compose.yaml.j2").write_text(TEMPLATE)
     cli = Cli(home=folder / "home", checkout=checkout)
-    cli.stack("watched", STACK)
+    bare_template(cli)
+    cli.stack("watched", BARE)
     without_contexts = replace(cluster, config=folder)
     found = Swarmed(cli, without_contexts, "watched")
     found.project = found("up", "watched", "--json").ok().data["project"]
@@ -157,7 +141,7 @@ def test_a_lifetime_is_ended_once_although_the_leader_is_lost(watched: Swarmed) 
     cluster.script("stop", leader)
     try:
         wait_for(lambda: _phase(watched) == "expired", lambda: _phase(watched))
-        wait_for(lambda: not _left(watched), lambda: _left(watched))
+        wait_for(lambda: not left(watched), lambda: left(watched))
         assert _leader(cluster, watched.asked) != leader
     finally:
         cluster.script("start", leader)
@@ -173,13 +157,6 @@ def _phase(watched: Swarmed) -> str:
     """The phase that `status` tells; empty while managers elect a leader and answer nothing."""
     found = json.loads(watched("status", watched.name, "--json").out)
     return str((found.get("data") or {}).get("phase", ""))
-
-
-def _left(watched: Swarmed) -> list[str]:
-    """What the Swarm still has of the environment."""
-    mine = ("ls", "-q", "--filter", f"label=stackctl.project={watched.project}")
-    kinds = ("service", "network", "config", "secret")
-    return [kind for kind in kinds if watched.cluster.docker(watched.asked, kind, *mine)]
 
 
 def _leader(cluster: Cluster, asked: str) -> str:
