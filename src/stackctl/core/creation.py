@@ -61,7 +61,7 @@ def container_order(
         },
         "HostConfig": {"NetworkMode": network, "Mounts": []},
     }
-    full = _filled(service, values)
+    full = filled(service, values)
     for key in sorted(full):
         lay = _LAY.get(key)
         if lay is None:
@@ -73,13 +73,14 @@ def container_order(
     return order
 
 
-def _filled(node: Any, values: Mapping[str, str]) -> Any:
+def filled(node: Any, values: Mapping[str, str]) -> Any:
+    """A part of a document with the holes of its texts filled."""
     if isinstance(node, str):
         return fill(node, values)
     if isinstance(node, Mapping):
-        return {key: _filled(value, values) for key, value in node.items()}
+        return {key: filled(value, values) for key, value in node.items()}
     if isinstance(node, (list, tuple)):
-        return [_filled(value, values) for value in node]
+        return [filled(value, values) for value in node]
     return node
 
 

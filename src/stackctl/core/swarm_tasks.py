@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from stackctl.core.creation import fill
+from stackctl.core.creation import filled
 from stackctl.core.errors import Problem
 from stackctl.core.records import TASK_SERVICE
 from stackctl.core.swarm import stamp_values
@@ -68,7 +68,7 @@ def service_order(
         lay = _LAY.get(key)
         if lay is None:
             raise ValueError(f"a service cannot be ordered with the key `{key}`")
-        lay(template, _filled(service[key], values))
+        lay(template, filled(service[key], values))
     container["CapabilityDrop"] = _dropped(str(service.get("user") or ""))
     return {
         "Name": name,
@@ -106,16 +106,6 @@ def _resources(asked: ServiceRecord) -> dict[str, Any]:
 
 def _dropped(user: str) -> list[str]:
     return list(_NEEDLESS) if user in ROOT else ["ALL"]
-
-
-def _filled(node: Any, values: Mapping[str, str]) -> Any:
-    if isinstance(node, str):
-        return fill(node, values)
-    if isinstance(node, Mapping):
-        return {key: _filled(value, values) for key, value in node.items()}
-    if isinstance(node, (list, tuple)):
-        return [_filled(value, values) for value in node]
-    return node
 
 
 Lay = Callable[[dict[str, Any], Any], None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,12 @@ from stackctl.ops.swarm_agents import agents, gather_incidents
 from stackctl.ops.swarm_task_looking import sight_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from stackctl.core.incidents import Incident
     from stackctl.core.records import EnvironmentRecord, Phase
     from stackctl.ops.context import Context
+    from stackctl.ops.protocols import Engine
     from stackctl.ops.swarm_task_looking import Sight
 
 END_SECONDS = 30.0
@@ -133,18 +134,11 @@ def _by_agent(context: Context, record: EnvironmentRecord) -> Incident | None:
 
 def _by_kernel(context: Context, sight: Sight) -> bool | None:
     """Whether a container's node says that the kernel ended it for memory; None where it is not reached."""
-    if sight.node is None or sight.task is None or not sight.task.container:
-        return None
-    engine = context.engine.swarm().engine_of(sight.node)
-    if engine is None:
-        return None
-    try:
-        found = engine.inspect([sight.task.container])
-        return heard_out(replace(context, engine=engine), found[0]).oom_killed if found else None
-    except StackctlError:
-        return None
-    finally:
-        engine.close()
+    with suppress(StackctlError), _at_its_node(context, sight) as (engine, container):
+        found = engine.inspect([container]) if engine is not None else ()
+        if engine is not None and found:
+            return heard_out(replace(context, engine=engine), found[0]).oom_killed
+    return None
 
 
 def _expired(context: Context, record: EnvironmentRecord, sight: Sight) -> Aim:
@@ -266,15 +260,21 @@ def _output(context: Context, sight: Sight) -> bytes:
 
 def _from_node(context: Context, sight: Sight) -> bytes | None:
     """What its container wrote, as its node's engine has it; None where that is not reached."""
-    if sight.node is None or sight.task is None or not sight.task.container:
-        return None
-    engine = context.engine.swarm().engine_of(sight.node)
-    if engine is None:
-        return None
+    with _at_its_node(context, sight) as (engine, container):
+        return engine.output(container) if engine is not None else None
+
+
+@contextmanager
+def _at_its_node(context: Context, sight: Sight) -> Iterator[tuple[Engine | None, str]]:
+    """The engine that has a task's container, None where it is not reached, and the container's id."""
+    container = sight.task.container if sight.task is not None else ""
+    reached = sight.node is not None and bool(container)
+    engine = context.engine.swarm().engine_of(sight.node) if reached and sight.node else None
     try:
-        return engine.output(sight.task.container)
+        yield engine, container
     finally:
-        engine.close()
+        if engine is not None:
+            engine.close()
 
 
 def with_outcome(record: EnvironmentRecord, sight: Sight, end: TaskEnd | None) -> EnvironmentRecord:

@@ -16,11 +16,12 @@ from stackctl.ops.placing import stamp_of
 from stackctl.ops.swarm_task_ending import conclude
 from stackctl.ops.swarm_task_looking import sight_of
 from stackctl.ops.swarm_task_resting import running
+from stackctl.ops.task_outcome import undone_as
 from stackctl.ops.task_starting import begun_record
 
 if TYPE_CHECKING:
     from stackctl.core.facts import EngineFacts
-    from stackctl.core.records import EnvironmentRecord, Phase
+    from stackctl.core.records import EnvironmentRecord
     from stackctl.ops.context import Context
     from stackctl.ops.task_preparing import PreparedTask
     from stackctl.ops.task_starting import StartOptions
@@ -109,10 +110,7 @@ def _create(context: Context, order: Mapping[str, Any]) -> None:
 
 def _undo(context: Context, record: EnvironmentRecord, options: StartOptions, error: BaseException) -> None:
     """Remove what was made, and say in its record why."""
-    by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
-    wished = context.store.end_wished(record.project)
-    reason = wished or ("interrupted" if by_hand else (str(error) or type(error).__name__))
-    phase: Phase = "cancelled" if by_hand else "failed"
+    phase, reason = undone_as(context, record, error)
     try:
         sight = sight_of(context, record)
         conclude(context, record, sight, options.command, Aim(phase=phase, reason=reason))

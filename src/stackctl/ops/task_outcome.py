@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import EngineRefused, StackctlError, StateError, TimedOut
+from stackctl.core.errors import EngineRefused, Interrupted, StackctlError, StateError, TimedOut
 from stackctl.core.facts import ENDED
 from stackctl.core.records import TASK_SERVICE
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stackctl.core.facts import Container
-    from stackctl.core.records import EnvironmentRecord
+    from stackctl.core.records import EnvironmentRecord, Phase
     from stackctl.ops.context import Context
     from stackctl.ops.looking import Scene
 
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 def own_container(containers: Iterable[Container]) -> Container | None:
     """A task's own container, not one of a sidecar; None when it is not there."""
     return next((one for one in containers if one.service == TASK_SERVICE), None)
+
+
+def undone_as(context: Context, record: EnvironmentRecord, error: BaseException) -> tuple[Phase, str]:
+    """What a task ends as whose start is undone for an error, and why."""
+    by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
+    wished = context.store.end_wished(record.project)
+    reason = wished or ("interrupted" if by_hand else (str(error) or type(error).__name__))
+    return "cancelled" if by_hand else "failed", reason
 
 
 def with_start(record: EnvironmentRecord, containers: Iterable[Container]) -> EnvironmentRecord:

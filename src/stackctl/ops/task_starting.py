@@ -21,6 +21,7 @@ from stackctl.ops.recording import budget, deadline, ids_by_service, service_rec
 from stackctl.ops.remote_files import settled
 from stackctl.ops.task_asking import check_at_rest, owner_of
 from stackctl.ops.task_orders import BRIDGE, order_for
+from stackctl.ops.task_outcome import undone_as
 from stackctl.ops.verifying import verify
 from stackctl.ops.waiting import wait_until_ready
 
@@ -390,12 +391,7 @@ def _running(
 
 def _undo(context: Context, record: EnvironmentRecord, options: StartOptions, error: BaseException) -> None:
     """End what was begun, and say in its record why."""
-    from stackctl.core.errors import Interrupted
-
-    by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
-    wished = context.store.end_wished(record.project)
-    reason = wished or ("interrupted" if by_hand else (str(error) or type(error).__name__))
-    phase: Phase = "cancelled" if by_hand else "failed"
+    phase, reason = undone_as(context, record, error)
     try:
         scene = look(context, record.project)
         if scene.record is not None:
