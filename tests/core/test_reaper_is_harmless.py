@@ -39,7 +39,7 @@ ENGINE = {
 STORE = {
     *("deployment", "home", "identity", "incidents", "heartbeat", "lease", "lease_alive", "lock"),
     *("lock_holder", "peaks", "read", "recall", "records", "unreadable"),
-    *("write", "write_incident", "write_output", "write_peaks", "wish_end"),
+    *("write", "write_incident", "write_output", "write_peaks", "wish_end", "end_wished"),
 }
 """What a reaper may ask of the state directory, or write to it."""
 DELETERS = {

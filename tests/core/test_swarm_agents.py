@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,8 +62,13 @@ def test_what_was_asked_for_is_read_back_from_the_label() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no json", "[]", "{}", '{"pids": 1}', '{"pids":"9","memory":1,"swap":1,"cpus":1}'],
-    ids=["nothing", "words", "list", "empty", "half", "text"],
+    [
+        *("", "no json", "[]", "{}", '{"pids": 1}', '{"pids":"9","memory":1,"swap":1,"cpus":1}'),
+        '{"pids":9,"memory":1,"swap":1,"cpus":1,"watchdog":{"urgent_pids":"y"}}',
+        '{"pids":9,"memory":1,"swap":1,"cpus":1e999}',
+        "[" * 100_000,
+    ],
+    ids=["nothing", "words", "list", "empty", "half", "text", "mark", "endless", "deep"],
 )
 def test_a_container_with_a_label_that_says_nothing_is_left_alone(text: str) -> None:
     assert watched(container(labels={**LABELS, "stackctl.watch": text}), None, engine="e") is None
@@ -150,16 +155,14 @@ def thing(one: str, created: float = 1.0, stamp: Stamp = STAMP) -> SwarmThing:
 def test_what_has_outlived_its_time_is_ended_and_nothing_else() -> None:
     other = replace(STAMP, project="q-1")
     every = [service("a"), service("b", 101.0), service("c", 900.0, other), service("d", None, other)]
-    assert [(one.stamp.project, one.whole, len(one.services)) for one in overdue(every, 100.5)] == [
-        ("p-1", False, 1)
-    ]
+    assert overdue(every, 100.5) == (), "one of its deadlines is yet to come"
     (found,) = overdue(every, 500.0)
-    assert (found.whole, found.deadline, found.lifetime) == (True, 101.0, 60.0)
+    assert (found.stamp.project, found.deadline, found.lifetime) == ("p-1", 101.0, 60.0)
+    assert [one.id for one in found.services] == ["a", "b"]
     assert overdue([replace(service("x"), labels={"stackctl.deadline": "1"})], 500.0) == ()
-    assert (
-        overdue([replace(service("x"), labels={**service("x").labels, "stackctl.deadline": "soon"})], 9e9)
-        == ()
-    )
+    for odd in ("soon", "9" * 400, "-1", ""):
+        labels = {**service("x").labels, "stackctl.deadline": odd}
+        assert overdue([replace(service("x"), labels=labels)], 9e9) == ()
 
 
 def test_what_belongs_to_no_service_is_left_for_its_grace() -> None:
@@ -181,17 +184,25 @@ class FakeLead:
     def __init__(self, services: list[SwarmService], things: list[SwarmThing], in_use: int = 0) -> None:
         self.all_services, self.all_things, self.in_use = services, things, in_use
         self.removed: list[str] = []
+        self.extended = self.refusing = False
 
     def standing(self) -> Standing:
         return Standing(cluster=Cluster(id="s", node="n", manager=True), hostname="n1", leader=True)
 
     def services(self, labels: dict[str, str]) -> tuple[SwarmService, ...]:
-        return tuple(self.all_services)
+        wanted = {key: value for key, value in labels.items() if value}
+        found = tuple(one for one in self.all_services if wanted.items() <= one.labels.items())
+        if wanted and self.extended:
+            later = deadline_labels(900.0, 800.0)
+            return tuple(replace(one, labels={**one.labels, **later}) for one in found)
+        return found
 
     def things(self, labels: dict[str, str]) -> tuple[SwarmThing, ...]:
         return tuple(self.all_things)
 
     def take_away(self, kind: str, one: str) -> bool:
+        if self.refusing:
+            return False
         if kind != "service" and self.in_use:
             self.in_use -= 1
             return False
@@ -199,15 +210,6 @@ class FakeLead:
         self.all_services = [left for left in self.all_services if left.id != one]
         self.all_things = [left for left in self.all_things if left.id != one]
         return True
-
-
-class FakeClock:
-    def now(self) -> Any:
-        return replace(NOW, wall=500.0)
-
-
-class FakeContext:
-    clock = FakeClock()
 
 
 class Lines:
@@ -222,14 +224,15 @@ def led(lead: FakeLead, looks: int = 1, **more: Any) -> tuple[list[Incident], li
     told: list[Incident] = []
     log = Lines()
     leading = Leading(
-        contexts=FakeContext,  # type: ignore[arg-type]
+        contexts=lambda: pytest.fail("it is not asked for"),
         limits=DEFAULT_SUPERVISION,
         log=log,
         told=told.append,
+        now=lambda: 500.0,
         **more,
     )
     for _ in range(looks):
-        leading.see_to(FakeContext(), lead, "n1")  # type: ignore[arg-type]
+        leading.see_to(lead, "n1")
     return told, log.events
 
 
@@ -242,6 +245,21 @@ def test_the_leader_ends_a_lifetime_tells_it_before_and_after_and_removes_what_i
         ("expired", "expired", "n1", "done"),
     ]
     assert len({one.id for one in told}) == 1
+
+
+def test_what_was_given_more_time_meanwhile_lives_on_and_nothing_is_told() -> None:
+    lead = FakeLead([service("a")], [])
+    lead.extended = True
+    assert led(lead) == ([], [])
+    assert lead.removed == []
+
+
+def test_a_refused_ending_is_told_as_begun_once_and_tried_again() -> None:
+    lead = FakeLead([service("a")], [])
+    lead.refusing = True
+    told, events = led(lead, looks=3)
+    assert [one.result for one in told] == [""]
+    assert events == ["acts", "stuck", "stuck", "stuck"]
 
 
 def test_a_second_leader_would_write_the_same_incident() -> None:
@@ -319,6 +337,13 @@ class FakeEngine:
         """Nothing is open."""
 
 
+@dataclass
+class Outside:
+    engine: Any
+    store: Any
+    clock: Any
+
+
 class FakeStore:
     def __init__(self) -> None:
         self.kept: dict[str, Any] = {}
@@ -331,7 +356,7 @@ class FakeStore:
 
 
 def agent(engine: FakeEngine, store: FakeStore, said: list[str]) -> NodeAgent:
-    context = SimpleNamespace(engine=engine, store=store, clock=SimpleNamespace(now=lambda: NOW))
+    context = Outside(engine=engine, store=store, clock=SimpleNamespace(now=lambda: NOW))
     return NodeAgent(
         contexts=lambda _: context,  # type: ignore[arg-type, return-value]
         limits=DEFAULT_SUPERVISION,
@@ -365,6 +390,38 @@ def test_an_agent_proves_a_container_once_its_swap_limit_is_there() -> None:
     assert [one["swap"] for one in map(json.loads, said)] == [100 * MIB]
 
 
+def test_many_at_once_are_ended_a_few_at_a_time_and_every_one() -> None:
+    many = [container(f"c{number}") for number in range(40)]
+    engine, said = FakeEngine(many, pids=250), list[str]()
+    one = agent(engine, FakeStore(), said)
+    one.tick()
+    assert len(one._busy) <= DEFAULT_SUPERVISION.acts
+    one.finish(10.0)
+    looks(one, 4)
+    assert engine.stopped == {found.id: 1 for found in many}
+
+
+def test_what_is_odd_about_one_container_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    import stackctl.ops.node_agent as module
+
+    def judge(world: World, limits: Any, rules: Any) -> Any:
+        if world.environments[0].containers[0].id == "c1":
+            raise TypeError("odd")
+        return decide(world, limits, rules)
+
+    monkeypatch.setattr(module, "decide", judge)
+    engine, said = FakeEngine([container(), container("c2")], pids=250), list[str]()
+    looks(agent(engine, FakeStore(), said))
+    assert engine.stopped == {"c2": 1}
+
+
+def test_a_swap_limit_that_was_taken_back_is_written_again() -> None:
+    right = container(limits=AppliedLimits(swap=100 * MIB))
+    assert loose_swap(right, AppliedLimits(swap=100 * MIB)) == 0
+    assert loose_swap(right, AppliedLimits(swap=-1)) == 100 * MIB
+    assert loose_swap(right, AppliedLimits(swap=None)) == 0
+
+
 def test_what_has_ended_is_reported_once_also_by_the_agent_after() -> None:
     dead = container(state="exited", oom_killed=True, finished=NOW.wall)
     engine, store, said = FakeEngine([dead], pids=1), FakeStore(), list[str]()
@@ -377,7 +434,7 @@ def test_what_has_ended_is_reported_once_also_by_the_agent_after() -> None:
 
 def test_an_agent_that_hangs_ends_itself() -> None:
     program = (
-        "import time\nfrom stackctl.cli import agent\nagent.HANGS_S = 0.2\nagent._beat()\ntime.sleep(60)"
+        "import time\nfrom stackctl.cli import agent\nagent.HANGS_S = 0.2\nagent._beat(0.0)\ntime.sleep(60)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
     assert done.returncode == 1

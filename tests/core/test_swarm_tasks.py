@@ -169,10 +169,11 @@ def test_a_node_that_is_away_loses_its_task_after_a_while() -> None:
 
 def test_what_docker_found_dead_after_its_node_was_away_is_lost_not_failed() -> None:
     assert end_of(task("failed", exit_code=255)) == ("failed", 255, "it ended with exit code 255")
-    lost = end_of(task("failed", exit_code=255), n2=5.0)
+    assert end_of(task("failed", exit_code=255), n2=5.0) == ("failed", 255, "it ended with exit code 255")
+    lost = end_of(task("failed", exit_code=255), t=5.0)
     assert lost is not None
     assert lost[:2] == ("lost", None)
-    assert end_of(task("complete", exit_code=0), n2=5.0) == ("succeeded", 0, "it ended with exit code 0")
+    assert end_of(task("complete", exit_code=0), t=5.0) == ("succeeded", 0, "it ended with exit code 0")
 
 
 def test_sigkill_counts_as_the_memory_limit_unless_the_node_says_otherwise() -> None:

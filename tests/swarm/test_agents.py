@@ -13,7 +13,7 @@ import pytest
 from batches import results, shell, write
 from commandline import Cli
 
-from swarm.cluster import NODES, Cluster, agent_on, began, wait_for
+from swarm.cluster import NODES, Cluster, agent_on, began, logs, wait_for
 from swarm.swarmed import BARE, Swarmed, bare_template, left
 
 pytestmark = [
@@ -150,7 +150,16 @@ def test_a_lifetime_is_ended_once_although_the_leader_is_lost(watched: Swarmed) 
     (ended,) = [one for one in watched.incidents() if one["rule"] == "expired"]
     assert (ended["result"], ended["phase"]) == ("done", "expired")
     assert ended["node"] != leader
+    assert sum(_ended_lines(cluster, node, watched.project) for node in NODES) == 1
     assert "its lifetime of 12s is over" in watched("why", "watched").ok().out
+
+
+def _ended_lines(cluster: Cluster, node: str, project: str) -> int:
+    """How often the agents of a node say in their logs that they ended an environment."""
+    label = "label=com.docker.swarm.service.name=stackctl-agents_agent"
+    every = cluster.docker(node, "ps", "-aq", "--filter", label).split()
+    lines = [line for one in every for line in logs(cluster, node, one).splitlines()]
+    return sum('"done"' in line and '"expired"' in line and project in line for line in lines)
 
 
 def _phase(watched: Swarmed) -> str:

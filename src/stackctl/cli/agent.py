@@ -34,6 +34,14 @@ class AgentOptions:
     form: str = "text"
 
 
+def live_in_its_home(session: Session) -> None:
+    """Let a session have the agent's state directory, where no other is named."""
+    from stackctl.core.agent_files import HOME
+
+    if session.output.home is None and "STACKCTL_HOME" not in os.environ:
+        session.output.home = HOME
+
+
 def run_agent(session: Session, options: AgentOptions) -> int:
     """Watch this node's part of a Swarm.
 
@@ -42,21 +50,17 @@ def run_agent(session: Session, options: AgentOptions) -> int:
         Busy: Another agent of this state directory watches.
         StateError: The state directory cannot be used.
     """
-    from stackctl.core.agent_files import HOME
     from stackctl.state.journal import Journal
 
-    if session.output.home is None and "STACKCTL_HOME" not in os.environ:
-        session.output.home = HOME
     echo = None if session.output.json else sys.stderr
     log = Journal(None, form="json" if options.form == "json" else "text", echo=echo)
-    found = _agent(session, log, options.dry)
+    found = _agent(session, log, options)
     if options.once:
         return _once(session, found)
     from stackctl.cli.watchman import Watchman
     from stackctl.ops.node_watch import OURS
     from stackctl.state.notify import Notifier
 
-    found.begin()
     return Watchman(
         session=session,
         supervisor=found,
@@ -64,10 +68,11 @@ def run_agent(session: Session, options: AgentOptions) -> int:
         notifier=Notifier(os.environ),
         interval=options.interval,
         ours=OURS,
+        begin=found.begin,
     ).watch()
 
 
-def _agent(session: Session, log: Journal, dry: bool) -> NodeAgent:
+def _agent(session: Session, log: Journal, options: AgentOptions) -> NodeAgent:
     from stackctl.cli.watchman import contexts, hook
     from stackctl.ops.node_agent import NodeAgent
 
@@ -88,14 +93,18 @@ def _agent(session: Session, log: Journal, dry: bool) -> NodeAgent:
         say=_say,
         told=hook(session, log),
         node=standing.hostname,
-        alive=_beat,
-        dry=dry,
+        alive=lambda: _beat(options.interval),
+        dry=options.dry,
     )
 
 
-def _beat() -> None:
-    """Begin anew the time within which the next look must come; a thread of the interpreter counts it."""
-    faulthandler.dump_traceback_later(HANGS_S, exit=True)
+def _beat(interval: float) -> None:
+    """Begin anew the time within which the next look must come; a thread of the interpreter counts it.
+
+    Args:
+        interval: Seconds between two looks, where that was asked for.
+    """
+    faulthandler.dump_traceback_later(HANGS_S + interval, exit=True)
 
 
 def _say(line: str) -> None:
@@ -105,15 +114,28 @@ def _say(line: str) -> None:
 
 
 def _once(session: Session, found: NodeAgent) -> int:
-    """One look, and the end of what it began."""
-    _, _, plan = found.tick()
-    found.look_after_swarm()
-    found.finish(DEFAULT_SUPERVISION.once)
+    """One look, and the end of what it began; 1 where something could not be seen or done.
+
+    Raises:
+        Busy: An agent of this state directory watches, and does all of it.
+    """
+    from stackctl.ops.standing import LOCK
+
+    with session.store.lock(LOCK, command=session.command("supervise", "--node"), wait=0):
+        _, _, plan = found.tick()
+        lifetimes = found.look_after_swarm()
+        found.finish(DEFAULT_SUPERVISION.once)
     faulthandler.cancel_dump_traceback_later()
     acts, reports = ([one.plain() for one in some] for some in (plan.acts, plan.reports))
+    good = lifetimes is not None and not found.acting
     if session.output.json:
-        session.output.result({"acts": acts, "reports": reports})
-    return 0
+        ended = list(lifetimes or ())
+        session.output.result({"acts": acts, "reports": reports, "lifetimes": ended}, ok=good)
+    if lifetimes is None:
+        session.output.warn(
+            "the managers of the Swarm could not be asked; lifetimes are ended by whoever leads"
+        )
+    return 0 if good else 1
 
 
 def print_agent(session: Session, show: str, image: str | None) -> None:

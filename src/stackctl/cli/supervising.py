@@ -64,6 +64,10 @@ def supervise_command(
     """
     if show or image:
         return _print_agent(session, node, show, image)
+    if node:
+        from stackctl.cli.agent import live_in_its_home
+
+        live_in_its_home(session)
     if sum((once, status, stop)) > 1:
         raise UsageError("--once, --status and --stop do not go together", hint="give one of them")
     if status:

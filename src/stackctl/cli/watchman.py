@@ -83,6 +83,7 @@ class Watchman:
     Args:
         interval: Seconds between two looks, 0 for the adaptive one.
         ours: The labels of what it watches; None for those of the state directory.
+        begin: Called once it is the only one, before the first look.
         background: Leaves when nothing was left to watch for a while.
     """
 
@@ -93,6 +94,7 @@ class Watchman:
     interval: float = 0.0
     background: bool = False
     ours: Mapping[str, str] | None = None
+    begin: Callable[[], object] = bool
     _told: list[int] = field(default_factory=list)
     _streams: dict[str, Events] = field(default_factory=dict)
     _reopen: dict[str, float] = field(default_factory=dict)
@@ -134,6 +136,7 @@ class Watchman:
     def _watch_on(self, reader: int) -> None:
         self.log.write("began", pid=os.getpid(), version=__version__, home=str(self.session.store.home))
         try:
+            self.begin()
             self._loop(reader)
         finally:
             if self._told:

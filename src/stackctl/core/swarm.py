@@ -28,9 +28,7 @@ PAUSE = "2s"
 MONITOR = "3s"
 """How long a changed task is watched before the next one is changed."""
 
-NO_SWAP = (
-    "Swarm has no swap limit: without an agent on each node, a service may use as much swap as memory again"
-)
+NO_SWAP = "Swarm has no such limit, a node's agent sets it (see the guide on Swarm)"
 
 ENV_SUFFIX = ".swarm.env"
 _OWNERS = f"{holes.PREFIX}USER_"
@@ -155,7 +153,6 @@ class _Translation:
         return self.values.get(name, default)
 
     def _told(self) -> None:
-        self.note(NO_SWAP)
         if any("depends_on" in raw for raw in self.source.get("services", {}).values()):
             self.note("`up` starts services in their order; after the loss of a node Swarm keeps none")
         if any("security_opt" in raw for raw in self.source.get("services", {}).values()):

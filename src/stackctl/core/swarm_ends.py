@@ -58,7 +58,7 @@ def task_end(
 
     Args:
         nodes: Every node by its id.
-        away: Id of a node -> seconds for which it was away; one that is back has its last absence here.
+        away: Id of a node that is away -> seconds; id of a task that its node had meanwhile -> the same.
         there: Whether its service is.
     """
     if task is None:
@@ -72,7 +72,7 @@ def task_end(
             phase="succeeded", reason="it ended with exit code 0", exit_code=task.exit_code or 0, task=task
         )
     if task.state == "failed":
-        return _failed(task, name, was_away=task.node in away)
+        return _failed(task, name, was_away=task.id in away)
     if task.state == "rejected":
         return TaskEnd(phase="failed", reason=f"node {name} refused it: {_words(task)}", task=task)
     why = f"Swarm has it as {task.state}, and nobody of ours asked for that"

@@ -15,27 +15,31 @@ if TYPE_CHECKING:
     from stackctl.core.labels import Stamp
     from stackctl.core.swarm_facts import SwarmService, SwarmThing
 
+DIGITS = 12
+"""Of a time in seconds; what is longer is none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """One generation of an environment with services whose time is over.
+    """One generation of an environment whose time is over.
 
     Args:
-        deadline: When the last of them was to end, seconds since the epoch.
+        deadline: When that was, seconds since the epoch.
         lifetime: The seconds that it was given.
-        services: Those whose time is over.
-        whole: Whether none of its services may live on.
+        services: All of it that is there.
     """
 
     stamp: Stamp
     deadline: float
     lifetime: float
     services: tuple[SwarmService, ...]
-    whole: bool
 
 
 def overdue(services: Iterable[SwarmService], now: float) -> tuple[Overdue, ...]:
-    """What is to be ended, by project; a service without a deadline that can be read lives on.
+    """What is to be ended, by project: each generation of which no deadline is yet to come.
+
+    An `extend` or `up` that was cut short, or is under way, has written some deadlines and not yet others.
+    One without any that can be read lives on.
 
     Args:
         services: All with our labels.
@@ -43,16 +47,14 @@ def overdue(services: Iterable[SwarmService], now: float) -> tuple[Overdue, ...]
     """
     found = []
     for stamp, members in sorted(_by_generation(services).items(), key=lambda one: one[0].project):
-        late = tuple(one for one in members if 0 < number(one, DEADLINE) <= now)
-        if late:
-            last = max(late, key=lambda one: number(one, DEADLINE))
+        last = max(members, key=lambda one: number(one, DEADLINE))
+        if 0 < number(last, DEADLINE) <= now:
             found.append(
                 Overdue(
                     stamp=stamp,
                     deadline=number(last, DEADLINE),
                     lifetime=number(last, LIFETIME),
-                    services=late,
-                    whole=len(late) == len(members),
+                    services=tuple(members),
                 )
             )
     return tuple(found)
@@ -82,9 +84,9 @@ def belonging(things: Iterable[SwarmThing], stamp: Stamp) -> tuple[SwarmThing, .
 
 
 def number(service: SwarmService, label: str) -> float:
-    """The number in a label, 0 where there is none."""
+    """The number in a label, 0 where there is none, or none that is a time."""
     word = service.labels.get(label, "")
-    return float(word) if word.isdecimal() else 0.0
+    return float(word) if word.isdecimal() and len(word) <= DIGITS else 0.0
 
 
 def lifetime_incident(found: Overdue, at: str, node: str, now: float) -> Incident:

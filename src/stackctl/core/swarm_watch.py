@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from stackctl.core.labels import PREFIX, read_stamp
@@ -14,7 +15,7 @@ from stackctl.core.verdicts import Rule, over_memory, over_pids
 from stackctl.core.world import Trail, Watched
 
 if TYPE_CHECKING:
-    from stackctl.core.facts import Container
+    from stackctl.core.facts import AppliedLimits, Container
 
 WATCH = f"{PREFIX}watch"
 """On a container: its limits and marks as JSON, so that its node needs no record to watch it."""
@@ -37,17 +38,23 @@ def read_watch(labels: Mapping[str, str]) -> ServiceRecord | None:
         raw = json.loads(labels.get(WATCH, ""))
         known = {one.name: raw[one.name] for one in fields(ServiceRecord) if one.name in raw}
         found = ServiceRecord(**known)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    numbers = (found.pids, found.memory, found.swap, found.cpus)
-    sound = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in numbers)
+    sound = all(map(_is_number, (found.pids, found.memory, found.swap, found.cpus)))
     return found if sound and _marks_are_sound(found.watchdog) else None
 
 
 def _marks_are_sound(watchdog: Any) -> bool:
     if not isinstance(watchdog, dict):
         return False
-    return all(isinstance(value, (int, float, str)) for value in watchdog.values())
+    return all(
+        isinstance(value, str) if name == "on_violation" else _is_number(value)
+        for name, value in watchdog.items()
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 
 def named(container: Container) -> Container:
@@ -89,12 +96,17 @@ def watched(container: Container, trail: Trail | None, *, engine: str, busy: boo
     return Watched(record=record, containers=(container,), trails=trails, busy=busy)
 
 
-def loose_swap(container: Container) -> int:
-    """The swap limit to be written into a running container, since Swarm sets none; 0 where it is there."""
+def loose_swap(container: Container, kernel: AppliedLimits | None = None) -> int:
+    """The swap limit to be written into a running container, since Swarm sets none; 0 where it is there.
+
+    Args:
+        kernel: What the kernel enforces, where it was read: what docker says may have been taken back since.
+    """
     asked = read_watch(container.labels)
     if asked is None or container.state != "running" or asked.swap <= 0:
         return 0
-    return asked.swap if container.limits.swap != asked.swap else 0
+    lost = kernel is not None and kernel.swap is not None and kernel.swap != asked.swap
+    return asked.swap if container.limits.swap != asked.swap or lost else 0
 
 
 NODE_RULES: tuple[Rule, ...] = (over_pids, over_memory, refused_or_killed)

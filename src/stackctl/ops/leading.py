@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stackctl.core.errors import StackctlError
+from stackctl.core.errors import EngineRefused, StackctlError
 from stackctl.core.labels import PREFIX
 from stackctl.core.swarm_lead import Overdue, belonging, lifetime_incident, overdue, unclaimed
 from stackctl.ops.evidence import ID_TIME
@@ -40,7 +41,8 @@ class Leading:
 
     Args:
         contexts: Makes a context whose engine belongs to this thread.
-        told: Gets each incident.
+        told: Gets each incident, before something is ended and after it.
+        now: Seconds since the epoch.
         dry: Say what would be done, and do nothing.
     """
 
@@ -48,12 +50,15 @@ class Leading:
     limits: Supervision
     log: Log
     told: Callable[[Incident], None]
+    now: Callable[[], float]
     dry: bool = False
     _stopped: Event = field(default_factory=Event)
     _thread: Thread | None = None
     _led: bool = False
     _blind: bool = False
-    _dead: dict[Stamp, Overdue] = field(default_factory=dict)
+    _dead: set[Stamp] = field(default_factory=set)
+    _begun: set[Stamp] = field(default_factory=set)
+    _ended: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
         """Begin to look."""
@@ -66,44 +71,50 @@ class Leading:
         if self._thread is not None:
             self._thread.join(patience)
 
-    def look_once(self) -> None:
-        """Look once, in this thread."""
-        context = self.contexts()
-        lead = context.engine.lead()
-        try:
-            self._look(context, lead)
-        finally:
-            lead.close()
-            context.engine.close()
+    def look_once(self) -> tuple[str, ...] | None:
+        """Look once, in this thread.
+
+        Returns:
+            The projects that were ended; None where the managers could not be asked.
+        """
+        self._ended.clear()
+        with closing(self.contexts().engine) as engine, closing(engine.lead()) as lead:
+            self._look(lead)
+        return None if self._blind else tuple(self._ended)
 
     def _run(self) -> None:
-        context = self.contexts()
-        lead = context.engine.lead()
-        try:
-            while not self._stopped.wait(self._look(context, lead)):
-                pass
-        finally:
-            lead.close()
-            context.engine.close()
+        while not self._stopped.is_set():
+            self._look_on()
 
-    def _look(self, context: Context, lead: Lead) -> float:
+    def _look_on(self) -> None:
+        """Look until it is enough; lifetimes go on being ended, whatever goes wrong here."""
+        try:
+            with closing(self.contexts().engine) as engine, closing(engine.lead()) as lead:
+                while not self._stopped.wait(self._look(lead)):
+                    pass
+        except Exception:
+            self._tell_bug()
+            self._stopped.wait(self.limits.lead)
+
+    def _look(self, lead: Lead) -> float:
         """One look; seconds until the next."""
         try:
             standing = lead.standing()
             self._tell_change(standing)
             if standing.leader:
-                self.see_to(context, lead, standing.hostname)
+                self.see_to(lead, standing.hostname)
             self._blind = False
         except StackctlError as error:
             if not self._blind:
                 self.log.write("blind", host="the managers", reason=str(error), words="it is asked again")
             self._blind = True
             return self.limits.lead
-        except Exception:
-            import traceback
-
-            self.log.write("bug", trace=traceback.format_exc())
         return self.limits.lead if standing.cluster.manager else self.limits.lead_worker
+
+    def _tell_bug(self) -> None:
+        import traceback
+
+        self.log.write("bug", trace=traceback.format_exc())
 
     def _tell_change(self, standing: Standing) -> None:
         if standing.leader != self._led:
@@ -111,7 +122,7 @@ class Leading:
             self.log.write("leads" if standing.leader else "follows", node=standing.hostname, words=words)
         self._led = standing.leader
 
-    def see_to(self, context: Context, lead: Lead, node: str) -> None:
+    def see_to(self, lead: Lead, node: str) -> None:
         """End what has outlived its time, and remove what is left over.
 
         Args:
@@ -120,37 +131,53 @@ class Leading:
         Raises:
             EngineUnavailable, TimedOut, EngineRefused: The managers cannot be asked.
         """
-        now = context.clock.now().wall
         services = lead.services(OURS)
-        for found in overdue(services, now):
-            self._end_services(context, lead, found, node)
-        dead = dict(self._dead)
-        things = lead.things(OURS) if dead or services or not self.dry else ()
-        for stamp in dead:
-            if self._removed(lead, belonging(things, stamp)):
-                del self._dead[stamp]
-        kept = [one for one in unclaimed(services, things, now, self.limits.grace) if not _of(one, dead)]
-        self._sweep(lead, kept)
+        for found in overdue(services, self.now()):
+            self._end_alone(lead, found, node)
+        things = lead.things(OURS)
+        self._dead = {stamp for stamp in self._dead if not self._removed(lead, belonging(things, stamp))}
+        kept = unclaimed(services, things, self.now(), self.limits.grace)
+        self._sweep(lead, [one for one in kept if not any(belonging((one,), stamp) for stamp in self._dead)])
 
-    def _end_services(self, context: Context, lead: Lead, found: Overdue, node: str) -> None:
-        """End what is overdue; it is told before as well, since this leader may be lost meanwhile."""
-        project, names = found.stamp.project, [one.name for one in found.services]
-        event = "would" if self.dry else "acts"
-        self.log.write(event, project=project, rule="expired", action="end", services=" ".join(names))
+    def _end_alone(self, lead: Lead, found: Overdue, node: str) -> None:
+        """End a generation; what is odd about it, or refused, keeps the others from nothing."""
+        try:
+            self._end(lead, found, node)
+        except (EngineRefused, ValueError, ArithmeticError) as error:
+            self._say(found, "failed", str(error))
+
+    def _end(self, lead: Lead, found: Overdue, node: str) -> None:
+        """End a generation, if it was given no more time meanwhile.
+
+        It is told before as well as after, since this leader may be lost in between.
+        """
+        stamp = found.stamp
         if self.dry:
+            self._say(found, "would", "its lifetime is over")
             return
-        now = context.clock.now().wall
-        at = time.strftime(ID_TIME, time.gmtime(found.deadline))
-        incident = lifetime_incident(found, at, node, now)
-        if found.whole:
+        mine = {f"{PREFIX}project": stamp.project, f"{PREFIX}generation": stamp.generation}
+        again = overdue(lead.services(mine), self.now())
+        if not again:
+            return
+        at = time.strftime(ID_TIME, time.gmtime(again[0].deadline))
+        incident = lifetime_incident(again[0], at, node, self.now())
+        if stamp not in self._begun:
+            self._say(found, "acts", incident.reason)
             self.told(incident)
-        for service in found.services:
-            lead.take_away("service", service.id)
-        done = f"{_count(found.services)} ended and removed, data kept"
-        self.log.write("done", project=project, rule="expired", words=done)
-        if found.whole:
-            self.told(replace(incident, done=(done,), result="done"))
-            self._dead[found.stamp] = found
+            self._begun.add(stamp)
+        taken = [lead.take_away("service", one.id) for one in again[0].services]
+        if not all(taken):
+            self._say(found, "stuck", "the managers did not let it be removed; it is tried again")
+            return
+        done = f"{_count(again[0].services)} ended and removed, data kept"
+        self._say(found, "done", done)
+        self.told(replace(incident, done=(done,), result="done"))
+        self._begun.discard(stamp)
+        self._dead.add(stamp)
+        self._ended.append(stamp.project)
+
+    def _say(self, found: Overdue, event: str, words: str) -> None:
+        self.log.write(event, project=found.stamp.project, rule="expired", action="end", words=words)
 
     def _removed(self, lead: Lead, things: tuple[SwarmThing, ...]) -> bool:
         """Whether nothing of them is left; what a task that ends still uses is tried again next time."""
@@ -165,10 +192,6 @@ class Leading:
                 self.log.write("would", project=project, rule="leftover", action="remove", words=words)
             elif lead.take_away(one.kind, one.id):
                 self.log.write("done", project=project, rule="leftover", words=f"{words}, and was removed")
-
-
-def _of(thing: SwarmThing, dead: dict[Stamp, Overdue]) -> bool:
-    return bool(dead) and any(belonging((thing,), stamp) for stamp in dead)
 
 
 def _count(services: tuple[SwarmService, ...]) -> str:

@@ -7,6 +7,7 @@ another that goes on. It ends single containers; Swarm starts them anew within t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -37,6 +38,10 @@ OF_THE_NODE = ""
 """The agent's incidents are kept as the host's are: there is no environment of its own."""
 
 
+BUG = "bug"
+"""Key of the quiet time after a fault of our own."""
+MOST_REPORTS = 8
+"""Reports that are being written at once; further ones wait for the next look."""
 ENDED_WORDS = "its container was ended; Swarm starts it anew within bounds"
 
 
@@ -74,6 +79,8 @@ class NodeAgent:
     _ended: SimpleQueue[tuple[str, bool]] = field(default_factory=SimpleQueue)
     _proven: set[str] = field(default_factory=set)
     _reported: set[tuple[str, str]] = field(init=False)
+    _reports: list[Thread] = field(default_factory=list)
+    _loose: set[str] = field(default_factory=set)
     _blind: bool = False
     _watch: NodeWatch = field(init=False)
     _leading: Leading = field(init=False)
@@ -85,6 +92,7 @@ class NodeAgent:
             limits=self.limits,
             log=self.log,
             told=self._keep,
+            now=lambda: self._watch.context.clock.now().wall,
             dry=self.dry,
         )
         self._reported = {(one.container, one.rule) for one in self._kept()}
@@ -120,9 +128,13 @@ class NodeAgent:
         found = map(from_plain, self._watch.context.store.incidents(OF_THE_NODE))
         return [one for one in found if one is not None]
 
-    def look_after_swarm(self) -> None:
-        """Look once at what has outlived its time, where this node leads."""
-        self._leading.look_once()
+    def look_after_swarm(self) -> tuple[str, ...] | None:
+        """Look once at what has outlived its time, where this node leads.
+
+        Returns:
+            The projects that were ended; None where the managers could not be asked.
+        """
+        return self._leading.look_once()
 
     def finish(self, patience: float) -> None:
         """Let what is being done come to its end, for so many seconds."""
@@ -153,16 +165,22 @@ class NodeAgent:
         there = {one.containers[0].id for one in seen}
         self._quiet = {one: quiet for one, quiet in self._quiet.items() if one in there}
         self._reported = {(one, rule) for one, rule in self._reported if one in there}
-        plans = []
-        for one in seen:
-            plan = decide(self._world((one,), one.containers[0].id), self.limits, NODE_RULES)
-            self._carry_out(one, plan)
-            plans.append(plan)
+        plans = list(map(self._judge, seen))
         self._prove(seen)
         whole = World(now=now, engine_time=self._watch.engine_time, environments=seen)
         acts = tuple(act for plan in plans for act in plan.acts)
         reports = tuple(report for plan in plans for report in plan.reports)
         return next_look(whole, self.limits), (whole,), Plan(acts=acts, reports=reports)
+
+    def _judge(self, one: Watched) -> Plan:
+        """Decide about one container, and begin what follows; what is odd about it hides no other."""
+        try:
+            plan = decide(self._world((one,), one.containers[0].id), self.limits, NODE_RULES)
+            self._carry_out(one, plan)
+        except Exception as error:
+            self._tell_bug(one.containers[0], error)
+            return Plan(acts=(), reports=())
+        return plan
 
     def _world(self, environments: tuple[Watched, ...], container: str) -> World:
         return World(
@@ -179,18 +197,37 @@ class NodeAgent:
 
     def _carry_out(self, one: Watched, plan: Plan) -> None:
         for action in (*plan.acts, *plan.reports):
+            if not self._has_room_for(action):
+                continue  # it is decided again at the next look
             self._hush(action)
             if self._is_told(one.containers[0], action):
                 continue
             event = "would" if self.dry else "reports" if action.kind == "report" else "acts"
             about = {name: word for name, word in action.plain().items() if word}
             self.log.write(event, node=self.node, **about)
-            if self.dry:
-                continue
-            if action.kind != "report":
-                self._busy[action.container] = action
-            trails = self._watch.trails(action.container)
-            Thread(target=self._work, args=(one, action, trails), daemon=True).start()
+            if not self.dry:
+                self._start(one, action)
+
+    def _has_room_for(self, action: Action) -> bool:
+        if action.kind != "report":
+            return len(self._busy) < self.limits.acts
+        self._reports = [one for one in self._reports if one.is_alive()]
+        return len(self._reports) < MOST_REPORTS
+
+    def _start(self, one: Watched, action: Action) -> None:
+        trails = self._watch.trails(action.container)
+        thread = Thread(target=self._work, args=(one, action, trails), daemon=True)
+        if action.kind != "report":
+            self._busy[action.container] = action
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads to be had
+            self._tell(action, "failed", str(error))
+            self._reported.discard((action.container, action.rule))
+            self._ended.put((action.container, False))
+            return
+        if action.kind == "report":
+            self._reports.append(thread)
 
     def _hush(self, action: Action) -> None:
         """Say nothing of the same for a while."""
@@ -213,21 +250,20 @@ class NodeAgent:
 
     def _work(self, one: Watched, action: Action, trails: Mapping[str, Trail]) -> None:
         """Carry one action out, in a thread of its own; what is not done is looked at again at once."""
-        context, done = self.contexts(""), False
+        done = False
         try:
-            if action.kind == "report":
-                self._report(context, one, action, trails)
-                done = True
-            else:
-                done = self._end(context, action, trails.get(action.container))
+            with closing(self.contexts("").engine) as engine:
+                context = replace(self._watch.context, engine=engine)
+                if action.kind == "report":
+                    self._report(context, one, action, trails)
+                    done = True
+                else:
+                    done = self._end(context, action, trails.get(action.container))
         except StackctlError as error:
             self._tell(action, "failed", str(error))
-        except Exception:
-            import traceback
-
-            self.log.write("bug", project=action.project, trace=traceback.format_exc())
+        except Exception as error:
+            self._tell_bug(one.containers[0], error)
         finally:
-            context.engine.close()
             if action.kind != "report":
                 self._ended.put((action.container, done))
 
@@ -262,6 +298,16 @@ class NodeAgent:
         self._keep(replace(incident, done=() if stuck else (words,), result=result, took=took))
         return True
 
+    def _tell_bug(self, container: Container, error: Exception) -> None:
+        """Log a fault of our own about a container, once for a while."""
+        import traceback
+
+        quiet = self._quiet.setdefault(container.id, {})
+        if quiet.get(BUG, 0.0) <= self._now():
+            quiet[BUG] = self._now() + self.limits.report_again
+            trace = "".join(traceback.format_exception(error))
+            self.log.write("bug", project=container.project, container=container.id, trace=trace)
+
     def _tell(self, action: Action, event: str, words: str) -> None:
         self.log.write(event, project=action.project, service=action.service, rule=action.rule, words=words)
 
@@ -277,7 +323,7 @@ class NodeAgent:
             self._watch.relist_soon()
 
     def _keep(self, incident: Incident, *, tell: bool = True) -> None:
-        """Write an incident on this node, and say it to who reads from a manager."""
+        """Write an incident on this node, and say it to who reads from a manager; a hook is told the end."""
         import json
 
         incident = replace(incident, node=self.node)
@@ -287,7 +333,7 @@ class NodeAgent:
             self.log.write("failed", project=incident.project, rule=incident.rule, words=str(error))
         if tell:
             self.say(incident_line(incident))
-            if self.told is not None:
+            if self.told is not None and (incident.result or incident.action == "report"):
                 self.told(json.dumps(to_plain(incident)).encode(errors="backslashreplace"))
 
     # Proof
@@ -295,6 +341,11 @@ class NodeAgent:
     def _prove(self, seen: tuple[Watched, ...]) -> None:
         """Say once of each container which limits the kernel enforces for it."""
         running = [one.containers[0] for one in seen if one.containers[0].state == "running"]
+        for one in running:
+            if one.id in self._watch.unbounded - self._loose:
+                words = "the kernel took no swap limit for it; it is tried again"
+                self.log.write("unbounded", project=one.project, service=one.service, words=words)
+        self._loose = set(self._watch.unbounded)
         settled = [one for one in running if one.id not in self._proven and self._watch.is_settled(one)]
         if settled:
             readings = self._watch.context.engine.readings(settled)

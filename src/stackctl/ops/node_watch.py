@@ -104,17 +104,28 @@ class NodeWatch:
         self._trails = {one: trail for one, trail in self._trails.items() if one in there}
         self._bounded &= there
         self.unbounded &= there
-        self._bound_swap()
+        self._bound_swap(full)
 
-    def _bound_swap(self) -> None:
-        """Write the swap limit that Swarm has no word for into what runs without it; once each."""
-        for one in self._containers:
-            swap = loose_swap(one)
+    def _bound_swap(self, full: bool) -> None:
+        """Write the swap limit that Swarm has no word for into what runs without it.
+
+        Once for each container, and again after each full listing: it may be taken back, or was refused.
+
+        Args:
+            full: Also look whether the kernel still enforces what docker says.
+        """
+        engine = self.context.engine
+        if full:
+            self._bounded, self.unbounded = set(), set()
+        running = [one for one in self._containers if one.state == "running"]
+        read = engine.readings(running) if full else {}
+        for one in running:
+            kernel = read[one.id].limits if one.id in read else None
+            swap = loose_swap(one, kernel)
             if swap and one.id in self._bounded:
                 self.unbounded.add(one.id)
             elif swap:
-                bounded = replace(one, limits=replace(one.limits, swap=swap))
-                self.context.engine.renew_limits([bounded])
+                engine.renew_limits([replace(one, limits=replace(one.limits, swap=swap))])
                 self._bounded.add(one.id)
                 self._dirty.add(one.id)
                 self._listed = float("-inf")

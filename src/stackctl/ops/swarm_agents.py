@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stackctl.core.agent_lines import read_incidents, read_proofs
@@ -13,7 +14,7 @@ from stackctl.ops.lifetimes import time_left
 from stackctl.ops.recording import ended
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from stackctl.core.incidents import Incident
     from stackctl.core.records import EnvironmentRecord
@@ -62,21 +63,24 @@ def _lines(context: Context) -> list[str]:
     return [line for service in agents(context) for line in swarm.log_lines(service.id)]
 
 
-def proofs(context: Context, containers: Collection[str]) -> dict[str, AppliedLimits]:
+def proofs(context: Context, containers: Mapping[str, str]) -> dict[str, AppliedLimits]:
     """Container's id -> what the kernel of its node enforces, as far as agents say so in time.
 
-    Raises:
-        EngineUnavailable, TimedOut, EngineRefused: The manager cannot be asked.
+    Args:
+        containers: Id -> id of its node; only what has a running agent on its node is waited for.
     """
-    if not containers or not agents(context):
-        return {}
-    end = context.clock.now().boottime + PROOF_SECONDS
-    while True:
-        said = read_proofs(_lines(context))
-        found = {one: _applied(said[one]) for one in containers if one in said}
-        if len(found) == len(containers) or context.clock.now().boottime >= end:
-            return found
-        context.clock.sleep(_LOOK)
+    found: dict[str, AppliedLimits] = {}
+    with suppress(StackctlError):  # an agent that cannot be heard has said nothing
+        there = {task.node for task in context.engine.swarm().tasks({ROLE: AGENT}) if task.state == "running"}
+        waited = {one for one, node in containers.items() if node in there}
+        end = context.clock.now().boottime + PROOF_SECONDS
+        while waited:
+            said = read_proofs(_lines(context))
+            found = {one: _applied(said[one]) for one in waited if one in said}
+            if len(found) == len(waited) or context.clock.now().boottime >= end:
+                break
+            context.clock.sleep(_LOOK)
+    return found
 
 
 def _applied(said: Mapping[str, object]) -> AppliedLimits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stackctl.core.swarm_stages import deadline_labels
+from stackctl.core.swarm_tasks import last_moment
 
 if TYPE_CHECKING:
     from stackctl.core.records import EnvironmentRecord
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
 
 
 def tell_deadline(context: Context, record: EnvironmentRecord, scene: SwarmScene) -> None:
-    """Write a record's deadline on each of its services; no task is touched by it.
+    """Write a record's deadline on each of its services; no container is touched by it.
+
+    A task of a batch gets the later moment after which nobody else can be expected to end it.
 
     Raises:
         EngineUnavailable, TimedOut, EngineRefused: The manager cannot be asked.
     """
-    labels = deadline_labels(record.deadline.wall, record.lifetime)
+    now = context.clock.now().wall
+    until = last_moment(now, record.lifetime) if record.task else record.deadline.wall
+    labels = deadline_labels(until, record.lifetime)
     lead = context.engine.lead()
     try:
         for service in scene.services:

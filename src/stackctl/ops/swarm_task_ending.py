@@ -10,7 +10,7 @@ from stackctl.core.actions import Action, Violation
 from stackctl.core.errors import StackctlError, StateError
 from stackctl.core.incidents import LOG_LINE, LOG_LINES
 from stackctl.core.records import LIVE, TASK_SERVICE, Ending
-from stackctl.core.swarm_ends import TaskEnd, killed_words
+from stackctl.core.swarm_ends import LOST_AFTER, TaskEnd, killed_words
 from stackctl.core.swarm_facts import LIVE_TASKS
 from stackctl.core.tasks import CANCELLED, KILLED
 from stackctl.core.units import show_duration
@@ -142,6 +142,7 @@ def _by_kernel(context: Context, sight: Sight) -> bool | None:
 
 
 def _expired(context: Context, record: EnvironmentRecord, sight: Sight) -> Aim:
+    sight = _within_reach(context, record, sight)
     if sight.node is not None and sight.node.state != "ready":
         name = sight.node.hostname
         return Aim(phase="lost", reason=f"node {name}, which had it, is {sight.node.state}")
@@ -161,7 +162,7 @@ def _written(
     context: Context, record: EnvironmentRecord, sight: Sight, action: Action, done: str
 ) -> Incident:
     """The incident of an ending, with the last lines of the task."""
-    log = _output(context, sight).decode(errors="replace").splitlines()[-LOG_LINES:]
+    log = _output(context, sight)[0].decode(errors="replace").splitlines()[-LOG_LINES:]
     incident = new_incident(context, action, record)
     incident = replace(
         incident,
@@ -202,29 +203,46 @@ def conclude(
     with suppress(StateError):  # a full disk keeps nobody alive who must be ended
         context.store.write(record)
     try:
-        record = _removed(context, record, sight)
+        record, whole = _removed(context, record, sight)
     except StackctlError:
         with suppress(StateError):
             context.store.write(replace(record, attempts=record.attempts + 1, lease=None))
         raise
-    return ended(context, record, aim.phase, aim.reason, aim.incident)
+    reason = aim.reason if whole else f"{aim.reason}; not all that it wrote could be had"
+    return ended(context, record, aim.phase, reason, aim.incident)
 
 
-def _removed(context: Context, record: EnvironmentRecord, sight: Sight) -> EnvironmentRecord:
+def _removed(context: Context, record: EnvironmentRecord, sight: Sight) -> tuple[EnvironmentRecord, bool]:
+    """The record of a task whose service is gone, and whether all that it wrote was had before."""
     if sight.service is None:
-        return record
+        return record, True
     swarm, service = context.engine.swarm(), sight.service.id
-    output = _output(context, sight)
+    if not _lives(sight):
+        sight = _within_reach(context, record, sight)
+    output, whole = _output(context, sight)
     if sight.end is None or _lives(sight):
         swarm.end_service(service)
         sight = _until_ended(context, record)
         record = with_outcome(record, sight, sight.end)
-        output = max(output, _output(context, sight), key=len)
+        later, whole = _output(context, sight)
+        output = max(output, later, key=len)
     with suppress(StateError):
         if output:
             context.store.write_output(record.project, output)
     swarm.remove_service(service)
-    return record
+    return record, whole
+
+
+def _within_reach(context: Context, record: EnvironmentRecord, sight: Sight) -> Sight:
+    """The task again once its node is ready, waited for as long as for one that is lost.
+
+    After an election the managers know of no node until it reports, and give nothing that it has.
+    """
+    until = context.clock.now().boottime + LOST_AFTER
+    while sight.node is not None and sight.node.state != "ready" and context.clock.now().boottime < until:
+        context.clock.sleep(1.0)
+        sight = sight_of(context, record, sight.away)
+    return sight
 
 
 def _until_ended(context: Context, record: EnvironmentRecord) -> Sight:
@@ -242,20 +260,22 @@ def _lives(sight: Sight) -> bool:
     return sight.task is not None and sight.task.state in LIVE_TASKS and bool(sight.task.node)
 
 
-def _output(context: Context, sight: Sight) -> bytes:
-    """What it wrote; nothing where its node is away, since the managers would wait for it."""
-    if sight.service is None or sight.node is None or sight.node.state != "ready":
-        return b""
-    output, until = b"", context.clock.now().boottime + LOG_SECONDS
+def _output(context: Context, sight: Sight) -> tuple[bytes, bool]:
+    """What it wrote, and whether that is all; of a node that is away, nothing is asked."""
+    if sight.service is None or sight.node is None:
+        return b"", sight.task is None or not sight.task.node
+    if sight.node.state != "ready":
+        return b"", False
+    output, whole, until = b"", False, context.clock.now().boottime + LOG_SECONDS
     with suppress(StackctlError):
         while True:
             output, whole = context.engine.swarm().service_output(sight.service.id)
             if whole or context.clock.now().boottime >= until:
                 break
             if (own := _from_node(context, sight)) is not None:
-                return own
+                return own, True
             context.clock.sleep(1.0)
-    return output
+    return output, whole
 
 
 def _from_node(context: Context, sight: Sight) -> bytes | None:

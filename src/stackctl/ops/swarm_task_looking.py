@@ -128,11 +128,11 @@ class Lookout:
                 raise
             return
         self._answered = now
-        for node in self._nodes.values():
-            if node.state != "ready":
-                self._away[node.id] = now - self._left.setdefault(node.id, now)
-            else:
-                self._left.pop(node.id, None)
+        left = {one.id: self._left.get(one.id, now) for one in self._nodes.values() if one.state != "ready"}
+        there = [task for tasks in self._tasks.values() for task in tasks]
+        seen = {task.id: now - left[task.node] for task in there if task.node in left}
+        kept = {task.id: self._away[task.id] for task in there if task.id in self._away}
+        self._left, self._away = left, {**{node: now - at for node, at in left.items()}, **kept, **seen}
 
     def _ask(self, context: Context) -> None:
         swarm = context.engine.swarm()

@@ -16,7 +16,6 @@ from stackctl.core.swarm_stages import deadline_labels, part_of, stages, told_of
 from stackctl.core.swarm_standing import swarm_standings
 from stackctl.ops.placing import connection_values, stamp_of
 from stackctl.ops.recording import deadline, service_records, sidecar_records
-from stackctl.ops.swarm_agents import agents
 from stackctl.ops.swarm_data import place_data
 from stackctl.ops.swarm_deadlines import tell_deadline
 from stackctl.ops.swarm_looking import look_at_swarm
@@ -273,23 +272,23 @@ def _bring_up(
 ) -> SwarmUp:
     _write_folder(context, record, prepared)
     translated = swarm_document(prepared.bounded.document, _inputs(context, record, prepared))
-    watched = bool(agents(context))
     for note in translated.notes:
-        if not (watched and note == NO_SWAP):
-            context.progress.warn(note)
+        context.progress.warn(note)
     constraints = {name: one.placement for name, one in prepared.stack.services.items() if one.placement}
     record = place_data(context, before, record, translated.pins, constraints)
     scene = _deploy(context, before, record, prepared, translated, options)
     gone = [one.id for one in scene.services if one.name not in record.services]
     context.engine.swarm().remove("service", gone)
     verified = verify_on_swarm(context, record, scene, allow_unenforced=options.allow_unenforced)
+    if verified.swap_free:
+        context.progress.warn(f"swap is not limited on {', '.join(verified.swap_free)}: {NO_SWAP}")
     _remove_outdated(context, scene, translated)
     record = replace(
         record,
         phase="running",
         updated=context.clock.now().wall,
         document=prepared.digest,
-        verified=verified,
+        verified=verified.words,
         lease=None,
     )
     context.store.write(record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stackctl.core.enforcement import unenforced
@@ -10,21 +10,34 @@ from stackctl.core.errors import LimitsUnenforced, Problem
 from stackctl.ops.swarm_agents import proofs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stackctl.core.facts import AppliedLimits
     from stackctl.core.records import EnvironmentRecord, ServiceRecord
     from stackctl.core.swarm_facts import Node, SwarmScene, SwarmTask
     from stackctl.ops.context import Context
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was read back.
+
+    Args:
+        words: A sentence that says of which nodes the containers were read.
+        swap_free: Host names of nodes on which the swap of a container is not known to be limited.
+    """
+
+    words: str
+    swap_free: tuple[str, ...] = ()
+
+
 def verify_on_swarm(
     context: Context, record: EnvironmentRecord, scene: SwarmScene, *, allow_unenforced: bool = False
-) -> str:
-    """Compare what Swarm was told, and what the engines of reachable nodes made, with what was asked.
+) -> Verified:
+    """Compare what Swarm was told, and what each node made of it, with what was asked.
 
-    Swap is left out: Swarm knows no such limit, and `up` says so.
-
-    Returns:
-        A sentence that says of which nodes the containers were read.
+    Of a node's containers its engine is asked where it is reached, and its agent. Swarm itself knows no limit
+    of swap, so that none is no error.
 
     Raises:
         LimitsUnenforced: A limit is not in force, and it was not allowed to be so.
@@ -36,54 +49,62 @@ def verify_on_swarm(
         if service.id in names
         for problem in _compared(record.services[service.name], service.limits, service.name, "Swarm")
     ]
-    read: list[str] = []
-    away: dict[str, list[SwarmTask]] = {}
+    tasks = {node.hostname: _tasks_on(scene, node, names) for node in scene.nodes}
+    tasks = {node: there for node, there in tasks.items() if there}
+    told = proofs(context, {task.container: task.node for there in tasks.values() for task in there})
+    read = []
     for node in scene.nodes:
-        tasks = [task for task in scene.tasks if _runs_on(task, node) and task.service in names]
-        found = _on_node(context, record, node, tasks, names) if tasks else []
-        problems += found or []
-        if tasks and found is None:
-            away[node.hostname] = tasks
-        elif tasks:
+        there = tasks.get(node.hostname, [])
+        found = _on_node(context, record, node, there, names) if there else None
+        if found is not None:
+            problems += found
             read.append(node.hostname)
-    by_agents, differing = _by_agents(context, record, away, names)
-    problems += differing
+        for task in there:
+            if found is None and task.container in told:
+                name = names[task.service]
+                problems += _compared(record.services[name], told[task.container], name, node.hostname)
     if problems and not allow_unenforced:
         raise LimitsUnenforced(
             "the Swarm does not enforce every limit that was asked for",
             hint="`--allow-unenforced` starts it all the same",
             problems=tuple(problems),
         )
+    free = tuple(node for node, there in tasks.items() if not _swap_is_bounded(record, there, told, names))
     if problems:
-        return "unverified: " + "; ".join(problem.message for problem in problems)
-    return _words(read, by_agents, [node for node in away if node not in by_agents])
-
-
-def _by_agents(
-    context: Context, record: EnvironmentRecord, away: dict[str, list[SwarmTask]], names: dict[str, str]
-) -> tuple[list[str], list[Problem]]:
-    """The nodes whose agents told of every container there, and what differs by their word."""
-    told = proofs(context, [task.container for tasks in away.values() for task in tasks])
-    problems = [
-        problem
-        for node, tasks in away.items()
-        for task in tasks
-        if task.container in told
-        for name in (names[task.service],)
-        for problem in _compared(record.services[name], told[task.container], name, node)
+        words = "unverified: " + "; ".join(problem.message for problem in problems)
+        return Verified(words=words, swap_free=free)
+    by_agents = [
+        node for node in tasks if node not in read and all(one.container in told for one in tasks[node])
     ]
-    return [node for node, tasks in away.items() if all(one.container in told for one in tasks)], problems
+    return Verified(words=_words(list(tasks), read, by_agents), swap_free=free)
 
 
-def _words(read: list[str], by_agents: list[str], unread: list[str]) -> str:
+def _words(nodes: list[str], read: list[str], by_agents: list[str]) -> str:
     found = "in force as Swarm has them"
     if read:
         found += f", read back in the containers on {', '.join(read)}"
     if by_agents:
         found += f", by the kernel's word to the agents on {', '.join(by_agents)}"
-    if unread:
+    if unread := [node for node in nodes if node not in read and node not in by_agents]:
         found += f", not read on {', '.join(unread)} (no agent, and no docker context of that name)"
     return found
+
+
+def _swap_is_bounded(
+    record: EnvironmentRecord,
+    tasks: list[SwarmTask],
+    told: Mapping[str, AppliedLimits],
+    names: Mapping[str, str],
+) -> bool:
+    """Whether a node's agent has read the swap limit that was asked for in each of its containers."""
+    return all(
+        task.container in told and told[task.container].swap == record.services[names[task.service]].swap
+        for task in tasks
+    )
+
+
+def _tasks_on(scene: SwarmScene, node: Node, names: Mapping[str, str]) -> list[SwarmTask]:
+    return [task for task in scene.tasks if _runs_on(task, node) and task.service in names]
 
 
 def _runs_on(task: SwarmTask, node: Node) -> bool:

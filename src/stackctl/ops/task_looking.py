@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from stackctl.core.errors import Busy, StackctlError, TimedOut
+from stackctl.core.errors import Busy, EngineRefused, StackctlError, TimedOut
 from stackctl.core.facts import ENDED
 from stackctl.core.labels import PREFIX
 from stackctl.core.records import LIVE, TASK_SERVICE
@@ -77,7 +77,7 @@ def settle_on_swarm(context: Context, records: Iterable[EnvironmentRecord]) -> N
     """Finish what has ended of tasks on the Swarm that the engine manages, and what is over its lifetime.
 
     What was cut short while it was started or ended is brought to rest. Where the managers cannot be asked,
-    or the engine manages another Swarm, nothing is done.
+    nothing is done, and nothing to tasks of another Swarm.
     """
     for record in records:
         if record.phase == "pending":
@@ -86,7 +86,7 @@ def settle_on_swarm(context: Context, records: Iterable[EnvironmentRecord]) -> N
 
         try:
             bring_to_rest(context, record.project, command=LOOKING)
-        except Busy:
+        except (Busy, EngineRefused):  # one of another Swarm keeps nobody from the others
             continue
         except StackctlError:
             return
