@@ -271,9 +271,7 @@ class TestContinuousIntegration:
         (tmp_path / "Makefile").write_text(rules)
         answer = run("bash", ".ci/run", cwd=tmp_path, CORPUS=str(tmp_path / "files"))
         assert answer.returncode == 1
-        assert "ran test-pythons\n" in answer.stdout
         assert "ran corpus\n" in answer.stdout
-        assert re.search(r"\d+s  make test-pythons +passed\n", answer.stdout)
         assert re.search(r"\d+s  make corpus +FAILED\n", answer.stdout)
         assert answer.stderr.endswith("error: failed: make corpus\n")
 
@@ -281,11 +279,13 @@ class TestContinuousIntegration:
         (tmp_path / ".ci").mkdir()
         shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
         os.mkfifo(tmp_path / "began")
-        rules = "lint test:\n\t@true\ntest-slow:\n\t@cat began; exec sleep 300\n"
-        rules += "test-pythons:\n\t@echo $$$$ > pid; echo > began; exec sleep 300\n"
+        (tmp_path / "files").mkdir()
+        rules = "lint test test-pythons:\n\t@true\ntest-slow:\n\t@cat began; exec sleep 300\n"
+        rules += "corpus:\n\t@echo $$$$ > pid; echo > began; exec sleep 300\n"
         (tmp_path / "Makefile").write_text(rules)
         argv = ["bash", str(tmp_path / ".ci" / "run")]
-        with subprocess.Popen(argv, start_new_session=True, stdout=subprocess.DEVNULL) as child:
+        environ = {**os.environ, "CORPUS": str(tmp_path / "files")}
+        with subprocess.Popen(argv, start_new_session=True, stdout=subprocess.DEVNULL, env=environ) as child:
             until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
             pid = int((tmp_path / "pid").read_text())
             os.killpg(child.pid, signal.SIGINT)

@@ -14,8 +14,8 @@ from swarm.swarmed import BARE, Swarmed, bare_template, left
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
-UP = ("record:starting#1:after", "stack-deploy#1:before", "stack-deploy#1:after", "record:running#1:before")
-DOWN = ("record:stopping#1:after", "scale-to-nothing#1:after", "remove-services#1:after")
+UP = ("record:starting#1:after", "stack-deploy#1:after")
+DOWN = ("scale-to-nothing#1:after", "remove-services#1:after")
 
 
 @pytest.fixture
