@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commandline import Cli
 
-from swarm.cluster import Cluster
+from swarm.cluster import Cluster, wait_for
 from swarm.swarmed import BARE, Swarmed, bare_template, left
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -46,10 +46,10 @@ def test_an_up_that_was_killed_is_finished_by_the_next_or_undone_by_down(
     assert crashing("up", "crashing", "--json").ok().data["healthy"]
     crashing.project = crashing.status()["project"]
     crashing("down", "crashing").ok()
-    assert not left(crashing)
+    wait_for(lambda: not left(crashing), lambda: left(crashing))
     killed(crashing, point, "up", "crashing")
     crashing("down", "crashing").ok()
-    assert not left(crashing)
+    wait_for(lambda: not left(crashing), lambda: left(crashing))
 
 
 @pytest.mark.parametrize("point", DOWN)
@@ -57,4 +57,4 @@ def test_a_down_that_was_killed_is_finished_by_the_next(crashing: Swarmed, point
     crashing.project = crashing("up", "crashing", "--json").ok().data["project"]
     killed(crashing, point, "down", "crashing")
     crashing("down", "crashing").ok()
-    assert not left(crashing)
+    wait_for(lambda: not left(crashing), lambda: left(crashing))

@@ -159,7 +159,8 @@ def _ended_lines(cluster: Cluster, node: str, project: str) -> int:
     label = "label=com.docker.swarm.service.name=stackctl-agents_agent"
     every = cluster.docker(node, "ps", "-aq", "--filter", label).split()
     lines = [line for one in every for line in logs(cluster, node, one).splitlines()]
-    return sum('"done"' in line and '"expired"' in line and project in line for line in lines)
+    words = ('"event": "done"', '"rule": "expired"', project)
+    return sum(all(word in line for word in words) for line in lines)
 
 
 def _phase(watched: Swarmed) -> str:
