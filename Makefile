@@ -37,6 +37,10 @@ test-pythons: ## Core on every other supported Python found here
 test-slow: ## The tests marked slow
 	@scripts/test.sh slow
 
+.PHONY: test-swarm
+test-swarm: ## Those of them that need a Swarm, on three nodes that it makes here
+	@scripts/test.sh swarm
+
 .PHONY: vm
 vm: ## The tests in a guest machine: cgroup v2, systemd, reboots and power cuts
 	@scripts/test.sh vm

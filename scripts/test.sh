@@ -14,12 +14,13 @@ timings=''
 
 usage() {
   cat <<'USAGE'
-usage: scripts/test.sh core | all | pythons | slow | vm | vm-engine | --help
+usage: scripts/test.sh core | all | pythons | slow | swarm | vm | vm-engine | --help
 
   core     the tests that need no Docker engine, on the default Python
   all      core, then those on the real engine
   pythons  core on every other supported Python found
-  slow     the tests marked slow, those in the guest machine with them
+  slow     the tests marked slow, those on a Swarm and in the guest machine with them
+  swarm    the tests on a Swarm alone
   vm       the tests in the guest machine alone (scripts/vm.sh)
   vm-engine  TESTS (tests/engine), inside the guest machine on its own engine; hours for all of them
 
@@ -27,7 +28,8 @@ Makes .venv-dev (and .venv-3.X for each further Python); all, slow, vm and vm-en
 the engine (scripts/engine.sh) and the images (scripts/images.sh --test). STACKCTL_TEST_ENGINE=none
 leaves out what needs an engine, and says how many were not run. TEST_WORKERS=N: processes at once
 (3, and 4 on the engine).
-slow makes a Swarm of three nodes for tests/swarm (scripts/cluster.sh, root), and says where it cannot.
+slow and swarm make a Swarm of three nodes for tests/swarm (scripts/cluster.sh, root), and say where they
+cannot; STACKCTL_TEST_SWARM=apart leaves it to swarm.
 STACKCTL_TEST_VM=none leaves the guest machine out of slow, STACKCTL_TEST_FAULTS=none the crash matrix, the
 other slow tests of tests/faults and the soak; both say so. STACKCTL_TEST_POINTS=states kills the
 commands of the crash matrix once in each state, by turns alone and with their group, and not in both ways.
@@ -109,7 +111,14 @@ other_pythons() {
       timings="$timings    -  $(printf '%-46s' "core, Python $version") not found here
 "
     elif timed "environment .venv-$version" scripts/venv.sh --python "$path" --editable ".venv-$version" test; then
+      # a folder of its own for temporary files: another session of pytest would close it to other users
+      apart=$(mktemp -d)
+      chmod 755 "$apart"
+      PYTEST_DEBUG_TEMPROOT=$apart
+      export PYTEST_DEBUG_TEMPROOT
       core ".venv-$version/bin/python" tests/core tests/state
+      unset PYTEST_DEBUG_TEMPROOT
+      rm -rf "$apart"
     fi
   done
 }
@@ -164,6 +173,14 @@ slow() {
   fi
 }
 
+swarm_too() {
+  if [ "${STACKCTL_TEST_SWARM:-}" = apart ]; then
+    say 'STACKCTL_TEST_SWARM=apart: the tests on a Swarm were NOT run here; make test-swarm runs them'
+  else
+    swarm
+  fi
+}
+
 # The Swarm is made once, and taken down whatever comes of its tests
 swarm() {
   if ! wants_engine; then
@@ -207,7 +224,8 @@ main() {
     core) set_up && core .venv-dev/bin/python ;;
     all) set_up && programs && core .venv-dev/bin/python && engine ;;
     pythons) set_up && other_pythons ;;
-    slow) set_up && programs && slow && swarm && vm ;;
+    slow) set_up && programs && slow && swarm_too && vm ;;
+    swarm) set_up && swarm ;;
     vm) set_up && vm ;;
     vm-engine) set_up && inside ;;
     -h | --help)

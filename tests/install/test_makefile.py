@@ -249,7 +249,7 @@ class TestContinuousIntegration:
     def test_every_stage_runs_and_one_failure_is_enough(self, tmp_path: Path) -> None:
         (tmp_path / ".ci").mkdir()
         shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-        (tmp_path / "Makefile").write_text("lint:\n\tfalse\ntest test-pythons test-slow:\n\techo ran $@\n")
+        (tmp_path / "Makefile").write_text("lint:\n\tfalse\ntest test-pythons test-slow test-swarm:\n\techo ran $@\n")
         answer = run("bash", ".ci/run", cwd=tmp_path, CORPUS="nowhere")
         assert answer.returncode == 1
         assert "ran test\n" in answer.stdout
@@ -260,14 +260,14 @@ class TestContinuousIntegration:
     def test_it_passes_when_every_stage_does(self, tmp_path: Path) -> None:
         (tmp_path / ".ci").mkdir()
         shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-        (tmp_path / "Makefile").write_text("lint test test-pythons test-slow:\n\t@echo ran $@\n")
+        (tmp_path / "Makefile").write_text("lint test test-pythons test-slow test-swarm:\n\t@echo ran $@\n")
         assert run("bash", ".ci/run", cwd=tmp_path, CORPUS="nowhere").returncode == 0
 
     def test_a_stage_that_runs_beside_another_is_told_and_fails_it_too(self, tmp_path: Path) -> None:
         (tmp_path / ".ci").mkdir()
         shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
         (tmp_path / "files").mkdir()
-        rules = "lint test test-pythons test-slow:\n\t@echo ran $@\ncorpus:\n\t@echo ran $@; false\n"
+        rules = "lint test test-pythons test-slow test-swarm:\n\t@echo ran $@\ncorpus:\n\t@echo ran $@; false\n"
         (tmp_path / "Makefile").write_text(rules)
         answer = run("bash", ".ci/run", cwd=tmp_path, CORPUS=str(tmp_path / "files"))
         assert answer.returncode == 1
@@ -280,7 +280,7 @@ class TestContinuousIntegration:
         shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
         os.mkfifo(tmp_path / "began")
         (tmp_path / "files").mkdir()
-        rules = "lint test test-pythons:\n\t@true\ntest-slow:\n\t@cat began; exec sleep 300\n"
+        rules = "lint test test-pythons test-slow:\n\t@true\ntest-swarm:\n\t@cat began; exec sleep 300\n"
         rules += "corpus:\n\t@echo $$$$ > pid; echo > began; exec sleep 300\n"
         (tmp_path / "Makefile").write_text(rules)
         argv = ["bash", str(tmp_path / ".ci" / "run")]
