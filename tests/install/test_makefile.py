@@ -249,7 +249,9 @@ class TestContinuousIntegration:
     def test_every_stage_runs_and_one_failure_is_enough(self, tmp_path: Path) -> None:
         (tmp_path / ".ci").mkdir()
         shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-        (tmp_path / "Makefile").write_text("lint:\n\tfalse\ntest test-pythons test-slow test-swarm:\n\techo ran $@\n")
+        (tmp_path / "Makefile").write_text(
+            "lint:\n\tfalse\ntest test-pythons test-slow test-swarm:\n\techo ran $@\n"
+        )
         answer = run("bash", ".ci/run", cwd=tmp_path, CORPUS="nowhere")
         assert answer.returncode == 1
         assert "ran test\n" in answer.stdout
@@ -267,7 +269,9 @@ class TestContinuousIntegration:
         (tmp_path / ".ci").mkdir()
         shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
         (tmp_path / "files").mkdir()
-        rules = "lint test test-pythons test-slow test-swarm:\n\t@echo ran $@\ncorpus:\n\t@echo ran $@; false\n"
+        rules = (
+            "lint test test-pythons test-slow test-swarm:\n\t@echo ran $@\ncorpus:\n\t@echo ran $@; false\n"
+        )
         (tmp_path / "Makefile").write_text(rules)
         answer = run("bash", ".ci/run", cwd=tmp_path, CORPUS=str(tmp_path / "files"))
         assert answer.returncode == 1
