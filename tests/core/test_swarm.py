@@ -41,7 +41,7 @@ def test_limits_restarts_and_labels_are_swarms_own() -> None:
     web = told({"cpus": "${STACKCTL_CPUS_WEB:-0.5}", "mem_limit": "64m", "pids_limit": 64, "restart": "no"})
     deploy = web.document["services"]["web"]["deploy"]
     assert deploy["resources"] == {"limits": {"cpus": "0.5", "memory": str(1 << 26), "pids": 64}}
-    assert deploy["restart_policy"]["max_attempts"] == 3
+    assert deploy["restart_policy"]["max_attempts"] == 5
     assert deploy["labels"]["stackctl.generation"] == "g"
     assert deploy["endpoint_mode"] == "dnsrr"
     assert set(web.document["services"]["web"]) == {"image", "deploy", "labels"}
@@ -175,7 +175,7 @@ def task(number: int = 0, **more: Any) -> SwarmTask:
         ((replace(task(state="running"), node="2"),), {}, ("waiting", "node n2 is down")),
         ((task(state="failed", exit_code=3), task(1, state="running")), {}, ("ready", "running")),
         ((task(state="failed", exit_code=3), task(1, state="starting")), {}, ("waiting", "starting")),
-        (tuple(task(n, state="failed", exit_code=3) for n in range(4)), {}, ("failed", "exited 3")),
+        (tuple(task(n, state="failed", exit_code=3) for n in range(6)), {}, ("failed", "exited 3")),
         (tuple(task(n, state="rejected") for n in range(2)), {}, ("failed", "rejected")),
         ((task(state="pending", error="no suitable node"),), {}, ("waiting", "no node")),
         (

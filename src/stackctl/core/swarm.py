@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 VERSION = "3.9"
 """The format that Docker 20.10's `stack deploy` reads; the first with a limit on processes."""
-ATTEMPTS = 3
-"""Times that a task is started anew within `WINDOW`; then its service stays down and `status` says so."""
+ATTEMPTS = 5
+"""Times that a task is started anew within `WINDOW`; then its service stays down and `status` says so.
+
+The return of a lost node takes up to three: Swarm counts each task that the node refuses while it starts.
+"""
 WINDOW = "120s"
 PAUSE = "2s"
 MONITOR = "3s"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stackctl.core.records import ServiceRecord
     from stackctl.core.swarm_facts import SwarmScene, SwarmService, SwarmTask
 
-EXHAUSTED = 4
+EXHAUSTED = 6
 """Tasks of one slot that failed: the first, and as many as `restart_policy` allows after it."""
 HOPELESS = 2
 """Tasks that a node refused: an image or a folder that is not there will not be there the next time."""
