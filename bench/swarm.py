@@ -102,7 +102,9 @@ def agents() -> Iterator[list[int]]:
 
 
 def _children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """The agent that a script runs, once it has become it."""
+    words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(word) for word in words if "supervise" in Path(f"/proc/{word}/cmdline").read_text()]
 
 
 def daemons() -> list[int]:
