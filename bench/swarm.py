@@ -104,7 +104,8 @@ def agents() -> Iterator[list[int]]:
 def _children(pid: int) -> list[int]:
     """The agent that a script runs, once it has become it."""
     words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(word) for word in words if "supervise" in Path(f"/proc/{word}/cmdline").read_text()]
+    lines = {int(word): Path(f"/proc/{word}/cmdline").read_text() for word in words}
+    return [pid for pid, line in lines.items() if "supervise" in line and "cluster.sh" not in line]
 
 
 def daemons() -> list[int]:
