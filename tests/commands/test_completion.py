@@ -16,17 +16,16 @@ from pathlib import Path
 
 import pytest
 from commandline import Cli
+from remembered import record
 
 from stackctl.cli.candidates import WORDS
 from stackctl.cli.commands import COMMANDS, SHELLS
 from stackctl.cli.typed import read_words
 from stackctl.core.names import project_name
-from stackctl.core.records import Deadline, EnvironmentRecord, ServiceRecord
 from stackctl.state.home import open_home
 from stackctl.state.store import FileStore
 
 SLOW = ("click", "dataclasses", "yaml", "jinja2", "rich", "python_on_whales", "pydantic", "psutil")
-SERVICE = ServiceRecord(pids=1, memory=1, swap=1, cpus=1)
 
 Complete = Callable[..., list[str]]
 
@@ -41,27 +40,8 @@ def cli(tmp_path: Path) -> Cli:
     command.template("house")
     store = FileStore(open_home(command.home))
     for stack, root, instance in (("shop", checkout, ""), ("shop", checkout, "two"), ("old", "/gone", "")):
-        store.write(record(store, stack, str(root), instance))
+        store.write(record(store, stack, root, instance))
     return command
-
-
-def record(store: FileStore, stack: str, root: str, instance: str) -> EnvironmentRecord:
-    return EnvironmentRecord(
-        project=project_name(stack, root, instance),
-        stack=stack,
-        instance=instance,
-        generation="g",
-        phase="running",
-        root=root,
-        stack_file=f"{root}/stacks/{stack}.yaml",
-        engine="e",
-        home=store.identity,
-        user=os.getuid(),
-        created=1.0,
-        lifetime=60.0,
-        deadline=Deadline(wall=1.0, boottime=1.0, boot="b"),
-        services={"web": SERVICE, "db": SERVICE},
-    )
 
 
 @pytest.fixture

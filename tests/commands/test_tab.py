@@ -11,14 +11,14 @@ from typing import Any
 import click
 import pytest
 from click.shell_completion import CompletionItem, get_completion_class
+from remembered import record
 
 from stackctl.cli.candidates import VALUES
 from stackctl.cli.commands import COMMANDS, SHELLS
 from stackctl.cli.main import stackctl
 from stackctl.cli.tab import VARIABLE, answer, words_for
 from stackctl.core.documents import load
-from stackctl.core.names import project_name, task_project
-from stackctl.core.records import Deadline, EnvironmentRecord, ServiceRecord, TaskPart
+from stackctl.core.records import EnvironmentRecord, TaskPart
 from stackctl.ops.finding import stack_files, template_names
 from stackctl.ops.surroundings import find_places
 from stackctl.state.home import open_home
@@ -26,7 +26,6 @@ from stackctl.state.record_files import environment_folders, survey
 from stackctl.state.store import FileStore
 from stackctl.state.task_files import marked
 
-SERVICE = ServiceRecord(pids=1, memory=1, swap=1, cpus=1)
 TASK = "0a1b2c3d4e5f"
 STACK = "template: hello\ntasks:\n  test: {image: a}\n  tidy: {image: a}\n"
 
@@ -47,36 +46,9 @@ class Scene:
             ("shop", self.checkout, "two"),
             ("old", "/a:b", ""),
         ):
-            store.write(self.record(store, project_name(stack, str(root), instance), stack, root, instance))
+            store.write(record(store, stack, root, instance))
         part = TaskPart(id=TASK, image="busybox:1.35")
-        store.write(self.record(store, task_project(TASK), "task", self.checkout, "", part))
-
-    def record(
-        self,
-        store: FileStore,
-        project: str,
-        stack: str,
-        root: Path | str,
-        instance: str,
-        task: TaskPart | None = None,
-    ) -> EnvironmentRecord:
-        return EnvironmentRecord(
-            project=project,
-            stack=stack,
-            instance=instance,
-            generation="g",
-            phase="running",
-            root=str(root),
-            stack_file=f"{root}/stacks/{stack}.yaml",
-            engine="e",
-            home=store.identity,
-            user=os.getuid(),
-            created=1.0,
-            lifetime=60.0,
-            deadline=Deadline(wall=1.0, boottime=1.0, boot="b"),
-            services={"web": SERVICE, "db": SERVICE},
-            task=task,
-        )
+        store.write(record(store, "task", self.checkout, task=part))
 
     def called(self, record: EnvironmentRecord, instance: str = "") -> str:
         here = record.root in (str(self.checkout), str(self.home)) and record.instance == instance

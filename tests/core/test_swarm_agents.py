@@ -126,7 +126,7 @@ def test_a_line_stays_short_whatever_the_container_wrote() -> None:
 
 def test_proofs_are_read_as_they_were_said_last() -> None:
     first, last = AppliedLimits(pids=1), AppliedLimits(pids=60, memory=5, swap=5, cpus=0.3)
-    found = read_proofs([proof_line("c1", first, True), proof_line("c1", last, True)])
+    found = read_proofs([proof_line("c1", first), proof_line("c1", last)])
     assert (found["c1"]["pids"], found["c1"]["swap"], found["c1"]["cpus"]) == (60, 5, 0.3)
 
 
@@ -301,6 +301,7 @@ class FakeEngine:
     def __init__(self, containers: list[Container], pids: int) -> None:
         self.there = {one.id: one for one in containers}
         self.pids, self.stopped, self.bounded = pids, Counter[str](), Counter[str]()
+        self.log_seconds = 0.0
 
     def bare_facts(self) -> Any:
         return SimpleNamespace(id="e", local=True, system_time=NOW.wall)
@@ -331,6 +332,7 @@ class FakeEngine:
         return ()
 
     def log_tail(self, container: str, lines: int) -> str:
+        time.sleep(self.log_seconds)
         return ""
 
     def close(self) -> None:
@@ -355,7 +357,7 @@ class FakeStore:
         self.kept[name] = json.loads(json.dumps(plain))
 
 
-def agent(engine: FakeEngine, store: FakeStore, said: list[str]) -> NodeAgent:
+def agent(engine: FakeEngine, store: FakeStore, said: list[str], *, dry: bool = False) -> NodeAgent:
     context = Outside(engine=engine, store=store, clock=SimpleNamespace(now=lambda: NOW))
     return NodeAgent(
         contexts=lambda _: context,  # type: ignore[arg-type, return-value]
@@ -363,6 +365,7 @@ def agent(engine: FakeEngine, store: FakeStore, said: list[str]) -> NodeAgent:
         log=Lines(),
         say=said.append,
         node="n1",
+        dry=dry,
     )
 
 
@@ -420,6 +423,23 @@ def test_a_swap_limit_that_was_taken_back_is_written_again() -> None:
     assert loose_swap(right, AppliedLimits(swap=100 * MIB)) == 0
     assert loose_swap(right, AppliedLimits(swap=-1)) == 100 * MIB
     assert loose_swap(right, AppliedLimits(swap=None)) == 0
+
+
+def test_one_that_is_dry_writes_no_limit_and_ends_nobody() -> None:
+    engine, store = FakeEngine([container()], pids=250), FakeStore()
+    one = agent(engine, store, [], dry=True)
+    looks(one)
+    assert (engine.stopped, engine.bounded, store.kept) == ({}, {}, {})
+
+
+def test_a_single_look_waits_for_the_reports_that_it_began() -> None:
+    dead = container(state="exited", oom_killed=True, finished=NOW.wall)
+    engine, store = FakeEngine([dead], pids=1), FakeStore()
+    engine.log_seconds = 0.5
+    one = agent(engine, store, [])
+    one.tick()
+    one.finish(10.0)
+    assert len(store.kept) == 1
 
 
 def test_what_has_ended_is_reported_once_also_by_the_agent_after() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-from dataclasses import dataclass
+from contextlib import closing
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from stackctl.core.supervision import DEFAULT_SUPERVISION
 
 if TYPE_CHECKING:
     from stackctl.cli.session import Session
+    from stackctl.cli.supervising import WatchOptions
     from stackctl.ops.node_agent import NodeAgent
     from stackctl.state.journal import Journal
 
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
 _SAYING = Lock()
 HANGS_S = 120.0
 """Without a look for so long, an agent ends itself with its traces on stderr, and is started anew."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentOptions:
-    """What was asked for, as `supervise --node` has it."""
-
-    once: bool = False
-    dry: bool = False
-    interval: float = 0.0
-    form: str = "text"
 
 
 def live_in_its_home(session: Session) -> None:
@@ -42,7 +33,7 @@ def live_in_its_home(session: Session) -> None:
         session.output.home = HOME
 
 
-def run_agent(session: Session, options: AgentOptions) -> int:
+def run_agent(session: Session, options: WatchOptions) -> int:
     """Watch this node's part of a Swarm.
 
     Raises:
@@ -72,15 +63,12 @@ def run_agent(session: Session, options: AgentOptions) -> int:
     ).watch()
 
 
-def _agent(session: Session, log: Journal, options: AgentOptions) -> NodeAgent:
+def _agent(session: Session, log: Journal, options: WatchOptions) -> NodeAgent:
     from stackctl.cli.watchman import contexts, hook
     from stackctl.ops.node_agent import NodeAgent
 
-    lead = session.engine.lead()
-    try:
+    with closing(session.engine.lead()) as lead:
         standing = lead.standing()
-    finally:
-        lead.close()
     if not standing.cluster.node:
         raise EngineRefused(
             "the engine is in no Swarm, so that there is no node to be the agent of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = DEFAULT_SUPERVISION.handover
 _LEAST = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchOptions:
+    """How `supervise` is to watch.
+
+    Args:
+        once: Look once, and leave.
+        dry: Say what would be done, and do nothing.
+        interval: Seconds between two looks, 0 for the adaptive ones.
+        form: Of the log, text or json.
+    """
+
+    once: bool = False
+    dry: bool = False
+    interval: float = 0.0
+    form: str = "text"
 
 
 @command("supervise")
@@ -74,22 +91,27 @@ def supervise_command(
         return _status(session)
     if stop:
         return _stop(session)
+    how = WatchOptions(once=once, dry=dry_run, interval=_interval(interval), form=log_format)
     if node:
-        from stackctl.cli.agent import AgentOptions, run_agent
+        from stackctl.cli.agent import run_agent
 
         if leave_after or background:
             raise UsageError("an agent does not leave by itself", hint="leave --leave-after out")
-        options = AgentOptions(once=once, dry=dry_run, interval=_interval(interval), form=log_format)
-        return run_agent(session, options)
+        return run_agent(session, how)
+    return _watch(session, how, leave_after, background)
+
+
+def _watch(session: Session, how: WatchOptions, leave_after: str | None, background: bool) -> int:
+    """Be the supervisor of this state directory."""
     from stackctl.state.journal import Journal, journal_path
 
     limits = _limits(session, leave_after)
     echo = None if background or session.output.json else sys.stderr
-    path = None if once or dry_run else journal_path(session.store.home)
-    log = Journal(path, form="json" if log_format == "json" else "text", echo=echo)
-    supervisor = _supervisor(session, limits, log, dry_run)
-    if once:
-        return 0 if not dry_run and _is_watched(session) else _once(session, supervisor)
+    path = None if how.once or how.dry else journal_path(session.store.home)
+    log = Journal(path, form="json" if how.form == "json" else "text", echo=echo)
+    supervisor = _supervisor(session, limits, log, how.dry)
+    if how.once:
+        return 0 if not how.dry and _is_watched(session) else _once(session, supervisor)
     from stackctl.cli.watchman import Watchman
     from stackctl.state.notify import Notifier
 
@@ -98,7 +120,7 @@ def supervise_command(
         supervisor=supervisor,
         log=log,
         notifier=Notifier(os.environ),
-        interval=_interval(interval),
+        interval=how.interval,
         background=background or leave_after is not None,
     ).watch()
 

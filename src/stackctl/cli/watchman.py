@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from stackctl.core.supervision import Supervision
     from stackctl.core.world import World
     from stackctl.ops.context import Context
-    from stackctl.ops.protocols import Events
-    from stackctl.ops.supervise import Log
+    from stackctl.ops.protocols import Events, Log
     from stackctl.state.notify import Notifier
 
 

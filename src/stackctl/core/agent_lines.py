@@ -37,10 +37,10 @@ def incident_line(incident: Incident) -> str:
     return json.dumps({_KIND: "incident", "incident": to_plain(replace(short, groups=(), readings=()))})
 
 
-def proof_line(container: str, limits: AppliedLimits, swap_in_force: bool) -> str:
+def proof_line(container: str, limits: AppliedLimits) -> str:
     """The limits that the kernel of a node enforces for a container."""
     told = {"pids": limits.pids, "memory": limits.memory, "swap": limits.swap, "cpus": limits.cpus}
-    return json.dumps({_KIND: "limits", "container": container, **told, "swap_in_force": swap_in_force})
+    return json.dumps({_KIND: "limits", "container": container, **told})
 
 
 def read_incidents(lines: Iterable[str]) -> tuple[Incident, ...]:

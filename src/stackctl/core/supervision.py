@@ -50,6 +50,7 @@ class Supervision:
     tables: int = _number(8, "containers whose processes are read in one look")
     many_orphans: int = _number(50, "orphans swept at once that are reported as an incident")
     acts: int = _number(16, "environments that are acted upon at once")
+    reports: int = _number(8, "reports that are written at once; further ones wait for the next look")
     leave: float = _number(600.0, "without anything to watch until a supervisor in the background leaves")
     beat: float = _number(1.0, "between two signs of life at least")
     stale: float = _number(15.0, "without a good look after which a supervisor counts as hung, at least")

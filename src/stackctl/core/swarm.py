@@ -10,6 +10,7 @@ from stackctl.core import holes
 from stackctl.core.errors import PolicyError, Problem
 from stackctl.core.holes import HOLE, hole_name, show_cpus, user_hole
 from stackctl.core.names import short_hash
+from stackctl.core.swarm_facts import ATTEMPTS
 from stackctl.core.swarm_mounts import FALLBACK_UID, Mounts
 from stackctl.core.swarm_pins import Pin, data_label
 from stackctl.core.swarm_watch import watch_label
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 
 VERSION = "3.9"
 """The format that Docker 20.10's `stack deploy` reads; the first with a limit on processes."""
-ATTEMPTS = 5
-"""Times that a task is started anew within `WINDOW`; then its service stays down and `status` says so.
-
-The return of a lost node takes up to three: Swarm counts each task that the node refuses while it starts.
-"""
 WINDOW = "120s"
 PAUSE = "2s"
 MONITOR = "3s"

@@ -15,6 +15,12 @@ LIVE_TASKS = frozenset(
 )
 NAMESPACE = "com.docker.stack.namespace"
 """Docker's own label of what belongs to one stack."""
+ATTEMPTS = 5
+"""Times that a task is started anew within two minutes; then its service stays down and `status` says so.
+
+The return of a lost node takes up to three (seen with Engine 20.10): its dead container counts, and each task
+that it refuses while it starts, "cannot create a swarm scoped network when swarm is not active".
+"""
 BROKEN_TASKS = frozenset({"failed", "rejected"})
 
 

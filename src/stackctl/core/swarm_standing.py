@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from stackctl.core.convergence import ServiceState
-from stackctl.core.swarm_facts import BROKEN_TASKS, LIVE_TASKS
+from stackctl.core.swarm_facts import ATTEMPTS, BROKEN_TASKS, LIVE_TASKS
 
 if TYPE_CHECKING:
     from stackctl.core.records import ServiceRecord
     from stackctl.core.swarm_facts import SwarmScene, SwarmService, SwarmTask
 
-EXHAUSTED = 6
+EXHAUSTED = 1 + ATTEMPTS
 """Tasks of one slot that failed: the first, and as many as `restart_policy` allows after it."""
 HOPELESS = 2
 """Tasks that a node refused: an image or a folder that is not there will not be there the next time."""

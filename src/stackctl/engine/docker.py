@@ -114,9 +114,10 @@ class DockerEngine(Sending):
 
     def lead(self) -> Lead:
         """A manager's API on a connection of its own; nothing is asked yet."""
+        from stackctl.engine.swarm_api import SwarmApi
         from stackctl.engine.swarm_lead import Lead
 
-        return Lead(self.line, self._patience)
+        return Lead(SwarmApi(self._wire))
 
     def networks(self, labels: Mapping[str, str] | None = None) -> tuple[Network, ...]:
         """Networks that carry all the labels, with their members."""

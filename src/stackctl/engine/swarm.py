@@ -19,7 +19,7 @@ from stackctl.core.units import show_duration
 from stackctl.engine import driver, process, swarm_parse
 from stackctl.engine.compose import TIMED_OUT, client_of
 from stackctl.engine.errors import explain
-from stackctl.engine.swarm_api import SwarmApi
+from stackctl.engine.swarm_api import KINDS, SwarmApi
 
 if TYPE_CHECKING:
     from stackctl.core.swarm_facts import Cluster, Node, SwarmService, SwarmTask, SwarmThing
@@ -33,7 +33,6 @@ LINES = 2000
 """Of each task of a service, for what is read of agents."""
 CONTEXT_PATIENCE = 5.0
 """Seconds for a node's own engine, which may be switched off."""
-KINDS = ("network", "config", "secret")
 _GONE = ("no such", "not found")
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from stackctl.core.swarm_facts import Standing
 from stackctl.core.swarm_tasks import ended_mode
 from stackctl.engine import swarm_parse
 from stackctl.engine.errors import explain
+from stackctl.engine.parse import parse_time
 from stackctl.engine.transport import label_filters, quote
 
 if TYPE_CHECKING:
-    from stackctl.core.swarm_facts import Cluster, Node, SwarmService, SwarmTask
+    from stackctl.core.swarm_facts import Cluster, Node, SwarmService, SwarmTask, SwarmThing
     from stackctl.engine.wire import Answer, Wire
 
 SLOW = 30.0
@@ -21,6 +24,8 @@ LOGS = 60.0
 """Seconds for all that a service wrote, which comes from its node."""
 _TRIES = 5
 _CHANGED = "update out of sequence"
+_IN_USE = (400, 403, 409)
+KINDS = ("network", "config", "secret")
 
 
 class SwarmApi:
@@ -33,6 +38,11 @@ class SwarmApi:
     def __init__(self, wire: Callable[[], Wire]) -> None:
         self._connect = wire
         self._kept: Wire | None = None
+
+    def close(self) -> None:
+        """Close the connection that waits for another question."""
+        if self._kept is not None:
+            self._kept.close()
 
     def api(self) -> tuple[int, int]:
         """The version of the API that the manager speaks; (0, 0) where it does not say."""
@@ -79,25 +89,79 @@ class SwarmApi:
         Raises:
             EngineRefused, TimedOut: As the manager says.
         """
+        self._change(service, _ended, "ending a service")
+
+    def label_service(self, service: str, labels: Mapping[str, str]) -> None:
+        """Set labels of a service, whose tasks are not touched by it; one that is gone is done.
+
+        Raises:
+            EngineRefused, TimedOut: As the manager says.
+        """
+
+        def labelled(spec: Mapping[str, Any]) -> dict[str, Any]:
+            return {**spec, "Labels": {**(spec.get("Labels") or {}), **labels}}
+
+        self._change(service, labelled, "labelling a service")
+
+    def _change(
+        self, service: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]], doing: str
+    ) -> None:
+        """Change what Swarm was told of a service, again where somebody else changed it meanwhile."""
         target = f"/services/{quote(service)}"
         for left in reversed(range(_TRIES)):
             raw = self._read(target)
             if raw is None:
                 return
-            spec = raw.get("Spec") or {}
             version = (raw.get("Version") or {}).get("Index", 0)
-            order = {**spec, "Mode": ended_mode(spec.get("Mode") or {})}
-            answer = self._ask("POST", f"{target}/update?version={version}", order)
+            answer = self._ask("POST", f"{target}/update?version={version}", change(raw.get("Spec") or {}))
             if answer.status < 400 or answer.status == 404:
                 return
-            if not left or _CHANGED not in answer.message:  # somebody else changed it meanwhile
-                raise _refusal(answer, "ending a service")
+            if not left or _CHANGED not in answer.message:
+                raise _refusal(answer, doing)
 
     def remove_service(self, service: str) -> None:
         """Remove a service by its id; one that is gone is done."""
         answer = self._ask("DELETE", f"/services/{quote(service)}")
         if answer.status >= 400 and answer.status != 404:
             raise _refusal(answer, "removing a service")
+
+    def standing(self) -> Standing:
+        """What the engine's node is to the Swarm at this moment.
+
+        Raises:
+            EngineUnavailable, TimedOut, EngineRefused: It cannot be asked.
+        """
+        raw = self._read("/info", extra=0.0) or {}
+        cluster = swarm_parse.parse_cluster(raw.get("Swarm") or {})
+        node = self._read(f"/nodes/{quote(cluster.node)}") if cluster.manager else None
+        leads = isinstance(node, dict) and swarm_parse.parse_node(node).leader
+        return Standing(cluster=cluster, hostname=str(raw.get("Name", "")), leader=leads)
+
+    def loose_things(self, labels: Mapping[str, str]) -> tuple[SwarmThing, ...]:
+        """Networks of the Swarm, configs and secrets with all the labels, and when they were made."""
+        found = []
+        for kind in KINDS:
+            for raw in self._read(f"/{kind}s{_filtered(labels)}") or ():
+                if kind != "network" or raw.get("Scope") == "swarm":
+                    made = parse_time(raw.get("CreatedAt") or raw.get("Created"))
+                    found.append(replace(swarm_parse.parse_thing(kind, raw), created=made))
+        return tuple(found)
+
+    def take_away(self, kind: str, one: str) -> bool:
+        """Remove a service, network, config or secret; False where something still uses it.
+
+        Raises:
+            ValueError: It is of another kind; volumes above all are data, and are never removed.
+            EngineRefused, TimedOut: As the manager says.
+        """
+        if kind not in ("service", *KINDS):
+            raise ValueError(f"nothing here removes a {kind}")
+        answer = self._ask("DELETE", f"/{kind}s/{quote(one)}")
+        if answer.status in _IN_USE:
+            return False
+        if answer.status >= 400 and answer.status != 404:
+            raise _refusal(answer, f"removing a {kind}")
+        return True
 
     def service_output(self, service: str) -> tuple[bytes, bool]:
         """All that a service's containers wrote, both streams, and whether every node gave what it has."""
@@ -124,6 +188,10 @@ class SwarmApi:
             return wire.call(method, target, body, extra=extra)
         finally:
             wire.close()
+
+
+def _ended(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {**spec, "Mode": ended_mode(spec.get("Mode") or {})}
 
 
 def _refusal(answer: Answer, doing: str) -> Exception:

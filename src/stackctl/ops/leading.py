@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import EngineRefused, StackctlError
 from stackctl.core.labels import PREFIX
@@ -24,15 +24,9 @@ if TYPE_CHECKING:
     from stackctl.core.supervision import Supervision
     from stackctl.core.swarm_facts import Standing, SwarmService, SwarmThing
     from stackctl.ops.context import Context
-    from stackctl.ops.protocols import Lead
+    from stackctl.ops.protocols import Lead, Log
 
 OURS = {f"{PREFIX}generation": ""}
-
-
-class Log(Protocol):
-    """Who is told of each decision."""
-
-    def write(self, event: str, /, **fields: Any) -> None: ...
 
 
 @dataclass(kw_only=True)
@@ -58,7 +52,6 @@ class Leading:
     _blind: bool = False
     _dead: set[Stamp] = field(default_factory=set)
     _begun: set[Stamp] = field(default_factory=set)
-    _ended: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
         """Begin to look."""
@@ -77,10 +70,9 @@ class Leading:
         Returns:
             The projects that were ended; None where the managers could not be asked.
         """
-        self._ended.clear()
         with closing(self.contexts().engine) as engine, closing(engine.lead()) as lead:
-            self._look(lead)
-        return None if self._blind else tuple(self._ended)
+            _, ended = self._look(lead)
+        return None if self._blind else ended
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -90,26 +82,25 @@ class Leading:
         """Look until it is enough; lifetimes go on being ended, whatever goes wrong here."""
         try:
             with closing(self.contexts().engine) as engine, closing(engine.lead()) as lead:
-                while not self._stopped.wait(self._look(lead)):
+                while not self._stopped.wait(self._look(lead)[0]):
                     pass
         except Exception:
             self._tell_bug()
             self._stopped.wait(self.limits.lead)
 
-    def _look(self, lead: Lead) -> float:
-        """One look; seconds until the next."""
+    def _look(self, lead: Lead) -> tuple[float, tuple[str, ...]]:
+        """One look; seconds until the next, and the projects that were ended."""
         try:
             standing = lead.standing()
             self._tell_change(standing)
-            if standing.leader:
-                self.see_to(lead, standing.hostname)
+            ended = self.see_to(lead, standing.hostname) if standing.leader else ()
             self._blind = False
         except StackctlError as error:
             if not self._blind:
                 self.log.write("blind", host="the managers", reason=str(error), words="it is asked again")
             self._blind = True
-            return self.limits.lead
-        return self.limits.lead if standing.cluster.manager else self.limits.lead_worker
+            return self.limits.lead, ()
+        return self.limits.lead if standing.cluster.manager else self.limits.lead_worker, ended
 
     def _tell_bug(self) -> None:
         import traceback
@@ -122,43 +113,49 @@ class Leading:
             self.log.write("leads" if standing.leader else "follows", node=standing.hostname, words=words)
         self._led = standing.leader
 
-    def see_to(self, lead: Lead, node: str) -> None:
+    def see_to(self, lead: Lead, node: str) -> tuple[str, ...]:
         """End what has outlived its time, and remove what is left over.
 
         Args:
             node: Host name of this node.
 
+        Returns:
+            The projects that were ended.
+
         Raises:
             EngineUnavailable, TimedOut, EngineRefused: The managers cannot be asked.
         """
         services = lead.services(OURS)
-        for found in overdue(services, self.now()):
-            self._end_alone(lead, found, node)
+        late = overdue(services, self.now())
+        ended = tuple(one.stamp.project for one in late if self._end_alone(lead, one, node))
         things = lead.things(OURS)
         self._dead = {stamp for stamp in self._dead if not self._removed(lead, belonging(things, stamp))}
         kept = unclaimed(services, things, self.now(), self.limits.grace)
         self._sweep(lead, [one for one in kept if not any(belonging((one,), stamp) for stamp in self._dead)])
+        return ended
 
-    def _end_alone(self, lead: Lead, found: Overdue, node: str) -> None:
+    def _end_alone(self, lead: Lead, found: Overdue, node: str) -> bool:
         """End a generation; what is odd about it, or refused, keeps the others from nothing."""
         try:
-            self._end(lead, found, node)
+            return self._end(lead, found, node)
         except (EngineRefused, ValueError, ArithmeticError) as error:
             self._say(found, "failed", str(error))
+            return False
 
-    def _end(self, lead: Lead, found: Overdue, node: str) -> None:
-        """End a generation, if it was given no more time meanwhile.
+    def _end(self, lead: Lead, found: Overdue, node: str) -> bool:
+        """End a generation, if it was given no more time meanwhile; whether that was done.
 
         It is told before as well as after, since this leader may be lost in between.
         """
         stamp = found.stamp
         if self.dry:
             self._say(found, "would", "its lifetime is over")
-            return
+            return False
         mine = {f"{PREFIX}project": stamp.project, f"{PREFIX}generation": stamp.generation}
         again = overdue(lead.services(mine), self.now())
         if not again:
-            return
+            self._begun.discard(stamp)
+            return False
         at = time.strftime(ID_TIME, time.gmtime(again[0].deadline))
         incident = lifetime_incident(again[0], at, node, self.now())
         if stamp not in self._begun:
@@ -168,13 +165,13 @@ class Leading:
         taken = [lead.take_away("service", one.id) for one in again[0].services]
         if not all(taken):
             self._say(found, "stuck", "the managers did not let it be removed; it is tried again")
-            return
+            return False
         done = f"{_count(again[0].services)} ended and removed, data kept"
         self._say(found, "done", done)
         self.told(replace(incident, done=(done,), result="done"))
         self._begun.discard(stamp)
         self._dead.add(stamp)
-        self._ended.append(stamp.project)
+        return True
 
     def _say(self, found: Overdue, event: str, words: str) -> None:
         self.log.write(event, project=found.stamp.project, rule="expired", action="end", words=words)

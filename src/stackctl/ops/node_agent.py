@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from stackctl.core.actions import Plan
 from stackctl.core.agent_lines import incident_line, proof_line
@@ -33,22 +33,13 @@ if TYPE_CHECKING:
     from stackctl.core.supervision import Supervision
     from stackctl.core.world import Watched
     from stackctl.ops.context import Context
+    from stackctl.ops.protocols import Log
 
 OF_THE_NODE = ""
 """The agent's incidents are kept as the host's are: there is no environment of its own."""
-
-
 BUG = "bug"
 """Key of the quiet time after a fault of our own."""
-MOST_REPORTS = 8
-"""Reports that are being written at once; further ones wait for the next look."""
 ENDED_WORDS = "its container was ended; Swarm starts it anew within bounds"
-
-
-class Log(Protocol):
-    """Who is told of each decision."""
-
-    def write(self, event: str, /, **fields: Any) -> None: ...
 
 
 @dataclass(kw_only=True)
@@ -86,7 +77,7 @@ class NodeAgent:
     _leading: Leading = field(init=False)
 
     def __post_init__(self) -> None:
-        self._watch = NodeWatch(self.contexts(""), self.limits)
+        self._watch = NodeWatch(self.contexts(""), self.limits, dry=self.dry)
         self._leading = Leading(
             contexts=lambda: self.contexts(""),
             limits=self.limits,
@@ -142,6 +133,8 @@ class NodeAgent:
         until = self._now() + patience
         while self._busy and self._now() < until:
             self._collect(wait=0.1)
+        for one in self._reports:
+            one.join(max(0.0, until - self._now()))
 
     def tick(self) -> tuple[float, tuple[World, ...], Plan]:
         """One look at the node's containers, and what follows from it.
@@ -212,7 +205,7 @@ class NodeAgent:
         if action.kind != "report":
             return len(self._busy) < self.limits.acts
         self._reports = [one for one in self._reports if one.is_alive()]
-        return len(self._reports) < MOST_REPORTS
+        return len(self._reports) < self.limits.reports
 
     def _start(self, one: Watched, action: Action) -> None:
         trails = self._watch.trails(action.container)
@@ -351,9 +344,9 @@ class NodeAgent:
             readings = self._watch.context.engine.readings(settled)
             for one in settled:
                 reading = readings.get(one.id)
-                if reading is not None and reading.limits is not None:
+                if reading is not None:
                     self._proven.add(one.id)
-                    self.say(proof_line(one.id, reading.limits, one.id not in self._watch.unbounded))
+                    self.say(proof_line(one.id, reading.limits))
         self._proven &= {one.id for one in running}
 
 

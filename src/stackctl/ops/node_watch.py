@@ -25,13 +25,14 @@ class NodeWatch:
     Args:
         context: Its engine is used by this object's thread alone.
         limits: The numbers that it works by.
+        dry: Write no swap limits.
 
     Attributes:
         unbounded: Ids of containers into which the kernel took no swap limit.
     """
 
-    def __init__(self, context: Context, limits: Supervision) -> None:
-        self.context, self._limits = context, limits
+    def __init__(self, context: Context, limits: Supervision, *, dry: bool = False) -> None:
+        self.context, self._limits, self._dry = context, limits, dry
         self.facts: EngineFacts | None = None
         self.unbounded: set[str] = set()
         self._bounded: set[str] = set()
@@ -104,7 +105,8 @@ class NodeWatch:
         self._trails = {one: trail for one, trail in self._trails.items() if one in there}
         self._bounded &= there
         self.unbounded &= there
-        self._bound_swap(full)
+        if not self._dry:
+            self._bound_swap(full)
 
     def _bound_swap(self, full: bool) -> None:
         """Write the swap limit that Swarm has no word for into what runs without it.

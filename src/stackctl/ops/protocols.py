@@ -38,6 +38,12 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
+class Log(Protocol):
+    """Who is told of each decision of a supervisor or an agent."""
+
+    def write(self, event: str, /, **fields: Any) -> None: ...
+
+
 class Events(Protocol):
     """A stream of events to `select` on; once `closed`, what happened since then is not known."""
 

@@ -328,11 +328,7 @@ class Scheduler:
             raise RuntimeError("a ticket that waits has a prepared task")
         if ticket.cancelled:
             return self._abandon(context, ticket, ticket.cancelled)
-
-        def announced(record: EnvironmentRecord) -> None:
-            ticket.record = record
-
-        started = self._ground.begin(context, prepared, self._options, self._known_facts(), announced)
+        started = self._ground.begin(context, prepared, self._options, self._known_facts(), ticket.take)
         ticket.prepared = None  # thousands of documents need not be kept
         context.store.remove_spec(prepared.project)
         if isinstance(started, EnvironmentRecord):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from stackctl.core.actions import Plan
 from stackctl.core.errors import StackctlError, StateError
@@ -27,19 +27,12 @@ if TYPE_CHECKING:
     from stackctl.core.supervision import Supervision
     from stackctl.core.world import Trail, World
     from stackctl.ops.context import Context
+    from stackctl.ops.protocols import Log
     from stackctl.ops.watch import Watch
 
 HOST = "host"
 """Key of the quiet time after an act for the host's sake."""
 FOREVER = float("inf")
-MOST_REPORTS = 8
-"""Reports that are being written and told at once; further ones wait for the next look."""
-
-
-class Log(Protocol):
-    """Who is told of each decision."""
-
-    def write(self, event: str, /, **fields: Any) -> None: ...
 
 
 @dataclass(kw_only=True)
@@ -147,9 +140,9 @@ class Supervisor:
             elif action.project not in self._busy and len(self._busy) < self.limits.acts:
                 self._begin(host, action)
         for action in plan.reports:
-            if len(self._reports) >= MOST_REPORTS:
+            if len(self._reports) >= self.limits.reports:
                 self._reports = [one for one in self._reports if one.is_alive()]
-            if len(self._reports) < MOST_REPORTS:
+            if len(self._reports) < self.limits.reports:
                 self._report(host, action)
 
     def _begin(self, host: str, action: Action) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from stackctl.core.agent_lines import read_incidents, read_proofs
@@ -34,11 +34,8 @@ def agents(context: Context) -> tuple[SwarmService, ...]:
     Raises:
         EngineUnavailable, TimedOut, EngineRefused: The manager cannot be asked.
     """
-    lead = context.engine.lead()
-    try:
+    with closing(context.engine.lead()) as lead:
         return lead.services({ROLE: AGENT})
-    finally:
-        lead.close()
 
 
 def gather_incidents(context: Context, record: EnvironmentRecord) -> tuple[Incident, ...]:
@@ -53,7 +50,7 @@ def gather_incidents(context: Context, record: EnvironmentRecord) -> tuple[Incid
     }
     found = [one for one in read_incidents(_lines(context)) if one.project == record.project]
     for one in found:
-        if known.get(one.id, {}).get("result", None) != one.result:
+        if known.get(one.id, {}).get("result") != one.result:
             context.store.write_incident(record.project, one.id, to_plain(one))
     return tuple(found)
 

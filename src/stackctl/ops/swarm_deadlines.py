@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from stackctl.core.swarm_stages import deadline_labels
@@ -24,9 +25,6 @@ def tell_deadline(context: Context, record: EnvironmentRecord, scene: SwarmScene
     now = context.clock.now().wall
     until = last_moment(now, record.lifetime) if record.task else record.deadline.wall
     labels = deadline_labels(until, record.lifetime)
-    lead = context.engine.lead()
-    try:
+    with closing(context.engine.lead()) as lead:
         for service in scene.services:
             lead.label_service(service.id, labels)
-    finally:
-        lead.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stackctl.core.enforcement import unenforced
@@ -10,11 +11,9 @@ from stackctl.core.errors import LimitsUnenforced, Problem
 from stackctl.ops.swarm_agents import proofs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from stackctl.core.facts import AppliedLimits
     from stackctl.core.records import EnvironmentRecord, ServiceRecord
-    from stackctl.core.swarm_facts import Node, SwarmScene, SwarmTask
+    from stackctl.core.swarm_facts import Node, SwarmScene
     from stackctl.ops.context import Context
 
 
@@ -49,86 +48,80 @@ def verify_on_swarm(
         if service.id in names
         for problem in _compared(record.services[service.name], service.limits, service.name, "Swarm")
     ]
-    tasks = {node.hostname: _tasks_on(scene, node, names) for node in scene.nodes}
-    tasks = {node: there for node, there in tasks.items() if there}
-    told = proofs(context, {task.container: task.node for there in tasks.values() for task in there})
-    read = []
-    for node in scene.nodes:
-        there = tasks.get(node.hostname, [])
-        found = _on_node(context, record, node, there, names) if there else None
-        if found is not None:
-            problems += found
-            read.append(node.hostname)
-        for task in there:
-            if found is None and task.container in told:
-                name = names[task.service]
-                problems += _compared(record.services[name], told[task.container], name, node.hostname)
+    read = _read_nodes(context, record, scene, names)
+    problems += read.problems
     if problems and not allow_unenforced:
         raise LimitsUnenforced(
             "the Swarm does not enforce every limit that was asked for",
             hint="`--allow-unenforced` starts it all the same",
             problems=tuple(problems),
         )
-    free = tuple(node for node, there in tasks.items() if not _swap_is_bounded(record, there, told, names))
-    if problems:
-        words = "unverified: " + "; ".join(problem.message for problem in problems)
-        return Verified(words=words, swap_free=free)
-    by_agents = [
-        node for node in tasks if node not in read and all(one.container in told for one in tasks[node])
-    ]
-    return Verified(words=_words(list(tasks), read, by_agents), swap_free=free)
+    words = "unverified: " + "; ".join(problem.message for problem in problems) if problems else _words(read)
+    return Verified(words=words, swap_free=tuple(read.swap_free))
 
 
-def _words(nodes: list[str], read: list[str], by_agents: list[str]) -> str:
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """What the nodes say, each by its host name.
+
+    Args:
+        by_engine, by_agent: Those whose engine was asked; those whose agent told of every container.
+        unread: The others that run something.
+        swap_free: As in `Verified`.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    by_engine: list[str] = field(default_factory=list)
+    by_agent: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    swap_free: list[str] = field(default_factory=list)
+
+
+def _read_nodes(
+    context: Context, record: EnvironmentRecord, scene: SwarmScene, names: dict[str, str]
+) -> _Reading:
+    """Ask the engine of each node that runs something, or else take its agent's word."""
+    running = [task for task in scene.tasks if task.state == "running" and task.container]
+    running = [task for task in running if task.service in names]
+    told = proofs(context, {task.container: task.node for task in running})
+    reading = _Reading()
+    for node in scene.nodes:
+        tasks = [task for task in running if task.node == node.id]
+        if not tasks:
+            continue
+        host, asked = node.hostname, {task.container: record.services[names[task.service]] for task in tasks}
+        if any(one not in told or told[one].swap != wanted.swap for one, wanted in asked.items()):
+            reading.swap_free.append(host)
+        found = _on_node(context, node, list(asked))
+        whole = found is not None or all(one in told for one in asked)
+        where = reading.by_engine if found is not None else reading.by_agent if whole else reading.unread
+        where.append(host)
+        limits = told if found is None else found
+        for task in tasks:
+            if task.container in limits:
+                name = names[task.service]
+                reading.problems += _compared(asked[task.container], limits[task.container], name, host)
+    return reading
+
+
+def _words(read: _Reading) -> str:
     found = "in force as Swarm has them"
-    if read:
-        found += f", read back in the containers on {', '.join(read)}"
-    if by_agents:
-        found += f", by the kernel's word to the agents on {', '.join(by_agents)}"
-    if unread := [node for node in nodes if node not in read and node not in by_agents]:
-        found += f", not read on {', '.join(unread)} (no agent, and no docker context of that name)"
+    if read.by_engine:
+        found += f", read back in the containers on {', '.join(read.by_engine)}"
+    if read.by_agent:
+        found += f", by the kernel's word to the agents on {', '.join(read.by_agent)}"
+    if read.unread:
+        found += f", not read on {', '.join(read.unread)} (no agent, and no docker context of that name)"
     return found
 
 
-def _swap_is_bounded(
-    record: EnvironmentRecord,
-    tasks: list[SwarmTask],
-    told: Mapping[str, AppliedLimits],
-    names: Mapping[str, str],
-) -> bool:
-    """Whether a node's agent has read the swap limit that was asked for in each of its containers."""
-    return all(
-        task.container in told and told[task.container].swap == record.services[names[task.service]].swap
-        for task in tasks
-    )
-
-
-def _tasks_on(scene: SwarmScene, node: Node, names: Mapping[str, str]) -> list[SwarmTask]:
-    return [task for task in scene.tasks if _runs_on(task, node) and task.service in names]
-
-
-def _runs_on(task: SwarmTask, node: Node) -> bool:
-    return task.node == node.id and task.state == "running" and bool(task.container)
-
-
-def _on_node(
-    context: Context, record: EnvironmentRecord, node: Node, tasks: list[SwarmTask], names: dict[str, str]
-) -> list[Problem] | None:
-    """What differs on one node; None where its engine is out of reach."""
+def _on_node(context: Context, node: Node, containers: list[str]) -> dict[str, AppliedLimits] | None:
+    """What a node's engine says of containers that are there, by id; None where it is out of reach."""
     engine = context.engine.swarm().engine_of(node)
     if engine is None:
         return None
-    try:
-        by_id = {container.id: container for container in engine.inspect([task.container for task in tasks])}
-    finally:
-        engine.close()
-    found: list[Problem] = []
-    for task in tasks:
-        container = by_id.get(task.container)
-        if container is not None:
-            name = names[task.service]
-            found += _compared(record.services[name], container.limits, name, node.hostname)
-    return found
+    with closing(engine):
+        return {container.id: container.limits for container in engine.inspect(containers)}
 
 
 def _compared(asked: ServiceRecord, applied: AppliedLimits, service: str, where: str) -> list[Problem]:

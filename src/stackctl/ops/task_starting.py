@@ -19,7 +19,7 @@ from stackctl.ops.placing import Placed, place_environment, place_in, write_fold
 from stackctl.ops.preflight import check_controllers, fetch_images, host_warnings
 from stackctl.ops.recording import budget, deadline, ids_by_service, service_records, sidecar_records
 from stackctl.ops.remote_files import settled
-from stackctl.ops.task_asking import check_at_rest, owner_of
+from stackctl.ops.task_data import check_source, copy_data
 from stackctl.ops.task_orders import BRIDGE, order_for
 from stackctl.ops.task_outcome import undone_as
 from stackctl.ops.verifying import verify
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 SIDECAR_SECONDS = 120.0
 COMPOSE_SECONDS = 600.0
-SOURCE_SECONDS = 60.0  # for another command that works on what data is copied from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +141,7 @@ def _started(
     facts = context.engine.facts()
     check_controllers(facts)
     prepared = replace(prepared, prepared=settled(facts, prepared.prepared))
-    _check_data_from(options, facts)
+    check_source(options.data_from, facts)
     record = begun_record(context, prepared, options, facts)
     networks = _networks(context, prepared, options)
     fetch_images(heedful, prepared.prepared.bounded.document, pull=options.pull)
@@ -291,35 +290,13 @@ def _sidecars(context: Context, prepared: PreparedTask, placed: Placed, options:
         return
     if options.data_from is not None:
         context.progress.step(f"copying the data of {options.data_from}")
-        _copy_data(context, options.data_from, prepared, options.command)
+        copy_data(context, options.data_from, prepared, options.command)
     deployment = write_folder(context, _beside(prepared.prepared), placed)
     record = placed.record
     beside = {name: one for name, one in record.services.items() if name != TASK_SERVICE}
     context.progress.step(f"starting {', '.join(sorted(beside))}")
     context.engine.up(deployment, timeout=COMPOSE_SECONDS, services=sorted(beside))
     wait_until_ready(context, record.project, record.generation, beside, timeout=options.wait_timeout)
-
-
-def _check_data_from(options: StartOptions, facts: EngineFacts) -> None:
-    """Say that data is not taken from one machine to another, before anything is begun."""
-    if options.data_from is not None and facts.remote:
-        raise UsageError(
-            f"the data of {options.data_from} cannot be given to a task on the engine at {facts.host}, which "
-            "is another machine",
-            hint="run the task on this machine's engine, or restore a dump into its sidecar there",
-        )
-
-
-def _copy_data(context: Context, source: Path, prepared: PreparedTask, command: str) -> None:
-    """Copy data that stays at rest meanwhile: nobody starts or purges what it belongs to."""
-    owner = owner_of(source, context.store)
-    project, names = prepared.project, [one.name for one in prepared.prepared.rendered.data]
-    if owner is None:
-        context.store.copy_data(source, project, names)
-        return
-    with context.store.lock(owner.project, command=command, wait=SOURCE_SECONDS):
-        check_at_rest(context.store.read(owner.project), str(source))
-        context.store.copy_data(source, project, names)
 
 
 def _beside(whole: Prepared) -> Prepared:

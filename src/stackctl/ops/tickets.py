@@ -45,6 +45,10 @@ class Ticket:
     future: Future[EnvironmentRecord] = field(default_factory=_future)
     cancelled: str = ""
 
+    def take(self, record: EnvironmentRecord) -> None:
+        """Have a record of it."""
+        self.record = record
+
     def drop(self) -> None:
         """Tell whoever waits for its end that nobody here will see it."""
         if not self.future.done():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from stackctl.core.errors import StackctlError, TimedOut
 from stackctl.core.records import LIVE, EnvironmentRecord
@@ -16,15 +16,9 @@ if TYPE_CHECKING:
     from stackctl.core.supervision import Supervision
     from stackctl.core.world import World
     from stackctl.ops.context import Context
-    from stackctl.ops.protocols import Survey
+    from stackctl.ops.protocols import Log, Survey
 
 USUAL = ""
-
-
-class Log(Protocol):
-    """Who is told of engines that come and go."""
-
-    def write(self, event: str, /, **fields: Any) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
