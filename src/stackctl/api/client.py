@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from stackctl.api.tasks import OwnTask, Task
     from stackctl.api.world import Supervision
     from stackctl.core.tasks import TaskLine
+    from stackctl.ops.preparing import Prepared
+    from stackctl.ops.up import UpOptions
 
 WAIT_SECONDS = 120.0
 
@@ -242,10 +244,9 @@ class Client:
             NotReady: A service was not ready in time; what was started is undone.
             StackctlError: It did not come up; nothing of it is left but its data.
         """
-        from stackctl.api.environments import Environment
         from stackctl.api.world import prepared_stack
         from stackctl.ops.preparing import Request
-        from stackctl.ops.up import UpOptions, up
+        from stackctl.ops.up import UpOptions
         from stackctl.ops.volumes import PROJECT_NAME
 
         world, layer = self._world, limits.layer() if limits is not None else {}
@@ -261,6 +262,13 @@ class Client:
             allow_unenforced=allow_unenforced,
             plain_name=world.environ.get(PROJECT_NAME, ""),
         )
+        return self._brought_up(prepared, options)
+
+    def _brought_up(self, prepared: Prepared, options: UpOptions) -> Environment:
+        from stackctl.api.environments import Environment
+        from stackctl.ops.up import up
+
+        world = self._world
         result = up(world.context(), prepared, options, announced=lambda _: world.watch())
         if result.unchanged:
             world.watch()

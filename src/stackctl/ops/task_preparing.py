@@ -135,29 +135,33 @@ def prepare_task(task: str, spec: TaskSpec, kitchen: Kitchen) -> PreparedTask:
     found = Found(
         name=STACK, root=str(kitchen.root), source=spec.source, text="", base=kitchen.root, shipped=False
     )
-    from stackctl.core.documents import dump
-
     sources = Sources(found=found, stack=stack, folders={}, macros={}, document=rendered.document)
     rules, watchdogs = rules_for(
         sources, rendered, Request(name=STACK), kitchen.configuration, kitchen.machine
     )
     bounded = _bounded(spec, rendered, rules)
-    text = dump(bounded.document)
-    prepared = Prepared(
+    text = _text(bounded)
+    whole = Prepared(
         found=found,
         stack=stack,
         rendered=rendered,
         bounded=bounded,
         project=task_project(task),
         instance="",
-        text=text,
-        digest=sha256(text.encode()).hexdigest(),
         effective=rules.limits,
         watchdogs=watchdogs,
         given={},
+        text=text,
+        digest=sha256(text.encode()).hexdigest(),
         sources=sources,
     )
-    return PreparedTask(id=task, spec=spec, prepared=prepared)
+    return PreparedTask(id=task, spec=spec, prepared=whole)
+
+
+def _text(bounded: Bounded) -> str:
+    from stackctl.core.documents import dump
+
+    return dump(bounded.document)
 
 
 def _bounded(spec: TaskSpec, rendered: Rendered, rules: Rules) -> Bounded:
