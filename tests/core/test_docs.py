@@ -104,9 +104,10 @@ def test_commands_shown_can_be_typed(page: Path) -> None:
     """Each `stackctl …` in a shell's block names a command, with options that it has."""
     for words in typed(page):
         name, *arguments = words
-        command = stackctl.get_command(click.Context(stackctl), name)
+        group = click.Context(stackctl, **stackctl.context_settings)
+        command = stackctl.get_command(group, name)
         assert command is not None, name
-        context = click.Context(command, info_name=name, **command.context_settings)
+        context = click.Context(command, group, info_name=name, **command.context_settings)
         command.make_parser(context).parse_args(arguments)
 
 

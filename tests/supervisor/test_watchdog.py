@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -271,23 +274,33 @@ if not os.fork():
     os._exit(0)
 print("child", os.wait()[1], flush=True)
 """
-    patient = "sustain: 60s, memory: 97%, urgent: {memory: 99%}"  # the kernel is first, however slow it is
-    project = house.up("oom", {"rogue": rogue(child + STAY)}, SMALL.replace("sustain: 2s", patient))
+    project = house.up("oom", {"rogue": rogue(child + STAY)}, SMALL)
     before = house.ids(project)
-
-    house.go(project)
+    looks(house.home, 2.0)
+    with _asleep(house.supervisor):  # the kernel is first, however slow it is
+        house.go(project)
+        until(lambda: f"child {int(signal.SIGKILL)}" in house.log(project), 30, "the end of its child")
     until(lambda: house.incidents("oom"), 30, "an incident")
 
     (incident,) = house.incidents("oom")
     assert (incident["rule"], incident["action"], incident["service"]) == ("oom", "report", "rogue")
     assert (incident["violation"]["level"], incident["violation"]["limit"]) == ("kernel", 128 * MIB)
-    until(lambda: f"child {int(signal.SIGKILL)}" in house.log(project), 10, "the end of its child")
     assert "`rogue` was reported at" in house.cli("why", "oom").ok().out
     looks(house.home, 2.0)
     assert house.ids(project) == before
     assert house.cli.record(project)["phase"] == "running"
     assert len(house.incidents("oom")) == 1
     house.cli("down", "oom").ok()
+
+
+@contextmanager
+def _asleep(child: subprocess.Popen[str]) -> Iterator[None]:
+    """It does not run meanwhile."""
+    child.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        child.send_signal(signal.SIGCONT)
 
 
 MANY = f"""
