@@ -164,6 +164,10 @@ def task(number: int = 0, **more: Any) -> SwarmTask:
     return SwarmTask(id=f"t{number}", service="s", slot=1, node="1", created=f"{number}", **more)
 
 
+STARTS = "cannot create a swarm scoped network when swarm is not active"
+LIVE = task(2, state="preparing")
+
+
 @pytest.mark.parametrize(
     ("tasks", "more", "expected"),
     [
@@ -177,6 +181,8 @@ def task(number: int = 0, **more: Any) -> SwarmTask:
         ((task(state="failed", exit_code=3), task(1, state="starting")), {}, ("waiting", "starting")),
         (tuple(task(n, state="failed", exit_code=3) for n in range(6)), {}, ("failed", "exited 3")),
         (tuple(task(n, state="rejected") for n in range(2)), {}, ("failed", "rejected")),
+        ((*(task(n, state="rejected", error=STARTS) for n in range(2)), LIVE), {}, ("waiting", "preparing")),
+        ((task(state="rejected"), task(1, state="rejected"), LIVE), {}, ("failed", "rejected")),
         ((task(state="pending", error="no suitable node"),), {}, ("waiting", "no node")),
         (
             (task(state="running"),),

@@ -16,6 +16,8 @@ EXHAUSTED = 1 + ATTEMPTS
 """Tasks of one slot that failed: the first, and as many as `restart_policy` allows after it."""
 HOPELESS = 2
 """Tasks that a node refused: an image or a folder that is not there will not be there the next time."""
+_NODE_STARTS = "when swarm is not active"
+"""A node whose daemon started seconds ago refuses with these words until it is part of its Swarm again."""
 _UNDONE = ("paused", "rollback_started", "rollback_paused", "rollback_completed")
 
 
@@ -82,7 +84,7 @@ def _broken(asked: ServiceRecord, tasks: list[SwarmTask]) -> SwarmTask | None:
         slots.setdefault(task.slot, []).append(task)
     for _, every in sorted(slots.items()):
         ended = [task for task in every if task.state in BROKEN_TASKS]
-        refused = sum(task.state == "rejected" for task in ended)
+        refused = sum(task.state == "rejected" and _NODE_STARTS not in task.error for task in ended)
         serving = any(task.state == "running" and task.desired == "running" for task in every)
         alive = any(task.state in LIVE_TASKS and task.desired in ("running", "ready") for task in every)
         if not ended or serving:
