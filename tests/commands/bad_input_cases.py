@@ -613,6 +613,7 @@ TASKS = (
     cast("pruning without an age", "tasks prune", "--older-than", "7d"),
     cast("data without pruning", "tasks --data", "go with prune", ""),
     cast("an agent's file of no image", "supervise --node --print service", "needs --image", "make image"),
+    cast("a reader of no image", "supervise --node --print reader", "needs --image", "tail"),
     cast("an image for a unit", "supervise --node --print unit --image a:1", "--image goes with", ""),
     cast("an agent's file of no agent", "supervise --print unit", "about the agent of a node", "--node"),
     cast("an agent that leaves", "supervise --node --leave-after 5s", "does not leave by itself", "leave"),

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from core.worlds import MARKS, MIB, NOW
-from stackctl.core.agent_files import agent_unit, service_text
+from stackctl.core.agent_files import HOME, agent_unit, reader_text, service_text
 from stackctl.core.agent_lines import LONGEST, incident_line, proof_line, read_incidents, read_proofs
 from stackctl.core.facts import AppliedLimits, Container, Reading
 from stackctl.core.incidents import Incident
@@ -137,6 +137,9 @@ def test_the_file_that_runs_agents_bounds_them_and_shows_them_no_more_than_they_
     assert found["cap_drop"] == ["ALL"]
     writable = [one["target"] for one in found["volumes"] if not one.get("read_only")]
     assert writable == ["/var/run/docker.sock", "/var/lib/stackctl/agent"]
+    reader = yaml.safe_load(reader_text("busybox"))["services"]["reader"]
+    assert [(one["source"], one["read_only"]) for one in reader["volumes"]] == [(f"{HOME}/said", True)]
+    assert set(reader["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
     assert "supervise --node" in agent_unit("/usr/bin/python3", "1", {"DOCKER_HOST": "unix:///run/x.sock"})
 
 

@@ -14,7 +14,7 @@ from typing import Any
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "cluster.sh"
 NODES = ("n1", "n2", "n3")
 BASE = Path(f"/var/lib/stackctl-cluster{os.environ.get('CLUSTER', '')}")
-PATIENCE_S = 90
+PATIENCE_S = 150
 
 
 @dataclass(frozen=True)

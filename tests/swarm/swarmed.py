@@ -54,8 +54,9 @@ services:
 """
 
 
-def bare_template(cli: Cli) -> None:
-    """Write the template of `BARE` into a checkout."""
+def bare_stack(cli: Cli, name: str) -> None:
+    """Write a stack like `BARE`, and its template, into a checkout."""
+    cli.stack(name, BARE)
     bare = cli.checkout / "templates" / "bare"
     bare.mkdir(parents=True)
     (bare / "template.yaml").write_text("description: One server\n")

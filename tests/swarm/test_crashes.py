@@ -10,7 +10,7 @@ import pytest
 from commandline import Cli
 
 from swarm.cluster import Cluster, wait_for
-from swarm.swarmed import BARE, Swarmed, bare_template, left
+from swarm.swarmed import Swarmed, bare_stack, left
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -24,8 +24,7 @@ def crashing(cluster: Cluster, tmp_path: Path) -> Iterator[Swarmed]:
     checkout = tmp_path / "checkout"
     (checkout / ".git").mkdir(parents=True)
     cli = Cli(home=tmp_path / "home", checkout=checkout)
-    bare_template(cli)
-    cli.stack("crashing", BARE)
+    bare_stack(cli, "crashing")
     found = Swarmed(cli, cluster, "crashing")
     yield found
     found("purge", "crashing", "--yes")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -14,15 +16,13 @@ from batches import results, shell, write
 from commandline import Cli
 
 from swarm.cluster import NODES, Cluster, agent_on, began, logs, wait_for
-from swarm.swarmed import BARE, Swarmed, bare_template, left
+from swarm.harm import BOMB, HOG, harm, told, web_on
+from swarm.swarmed import Swarmed, bare_stack, left
 
 pytestmark = [
     *(pytest.mark.engine, pytest.mark.slow, pytest.mark.usefixtures("agents")),
     pytest.mark.timeout(900),  # the first builds the agents' image, and loads it on each node
 ]
-
-BOMB = "i=0; while [ $i -lt 120 ]; do sleep 60 & i=$((i+1)); done; wait"
-HOG = "dd if=/dev/zero of=/dev/shm/hog bs=1M count=62; sleep 60"
 
 
 @pytest.fixture(scope="module")
@@ -32,27 +32,12 @@ def watched(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     checkout = folder / "checkout"
     (checkout / ".git").mkdir(parents=True)
     cli = Cli(home=folder / "home", checkout=checkout)
-    bare_template(cli)
-    cli.stack("watched", BARE)
+    bare_stack(cli, "watched")
     without_contexts = replace(cluster, config=folder)
     found = Swarmed(cli, without_contexts, "watched")
     found.project = found("up", "watched", "--json").ok().data["project"]
     yield found
     found("purge", "watched", "--yes")
-
-
-def web_on(watched: Swarmed, node: str) -> str:
-    """The container that runs on a node; empty where none does."""
-    label = f"stackctl.project={watched.project}"
-    return next(iter(watched.cluster.running(node, label)), "")
-
-
-def harm(watched: Swarmed, node: str, script: str) -> str:
-    """Let something run wild in a node's container, whose id is given back."""
-    wait_for(lambda: bool(web_on(watched, node)), watched.status)
-    container = web_on(watched, node)
-    watched.cluster.docker(node, "exec", "--detach", container, "sh", "-c", script)
-    return container
 
 
 def test_limits_are_proven_on_every_node_and_the_agents_bound_the_swap(watched: Swarmed) -> None:
@@ -70,7 +55,7 @@ def test_a_bomb_and_a_hog_on_each_node_are_ended_by_its_agent(
     watched: Swarmed, script: str, rule: str
 ) -> None:
     harmed = {harm(watched, node, script): node for node in NODES}
-    wait_for(lambda: harmed.keys() <= _told(watched, rule), watched.incidents)
+    wait_for(lambda: harmed.keys() <= told(watched, rule), watched.incidents)
     mine = [one for one in watched.incidents() if one["rule"] == rule and one["container"] in harmed]
     assert {one["container"]: one["node"] for one in mine} == harmed
     assert Counter(one["container"] for one in mine) == dict.fromkeys(harmed, 1)
@@ -79,10 +64,6 @@ def test_a_bomb_and_a_hog_on_each_node_are_ended_by_its_agent(
         assert {one["groups"][0]["command"] for one in mine} == {"sleep 60"}
     wait_for(lambda: len(watched.nodes_of("web")) == 3, watched.status)
     assert not harmed.keys() & {web_on(watched, node) for node in NODES}
-
-
-def _told(watched: Swarmed, rule: str) -> set[str]:
-    return {one["container"] for one in watched.incidents() if one["rule"] == rule and one["result"]}
 
 
 def test_an_agent_that_is_killed_is_replaced_and_changes_nothing_elsewhere(watched: Swarmed) -> None:
@@ -98,11 +79,11 @@ def test_an_agent_that_is_killed_is_replaced_and_changes_nothing_elsewhere(watch
         )
     assert agent_on(cluster, "n1") == before["n1"]
     assert {node: web_on(watched, node) for node in NODES} == containers
-    told = len(watched.incidents())
+    before_it = len(watched.incidents())
     container = harm(watched, "n3", BOMB)
-    wait_for(lambda: container in _told(watched, "over_pids"), watched.incidents)
+    wait_for(lambda: container in told(watched, "over_pids"), watched.incidents)
     assert len([one for one in watched.incidents() if one["container"] == container]) == 1
-    assert told >= 6, "what the killed ones wrote is not lost"
+    assert before_it >= 6, "what the killed ones wrote is not lost"
 
 
 def test_on_a_node_that_is_cut_off_its_agent_goes_on(watched: Swarmed) -> None:
@@ -115,12 +96,24 @@ def test_on_a_node_that_is_cut_off_its_agent_goes_on(watched: Swarmed) -> None:
         wait_for(lambda: watched.nodes_of("web") and "n3" not in watched.nodes_of("web"), watched.status)
     finally:
         cluster.script("mend", "n3")
-    wait_for(lambda: container in _told(watched, "over_pids"), watched.incidents)
+    wait_for(lambda: container in told(watched, "over_pids"), watched.incidents)
 
 
 def test_a_service_that_swarm_starts_no_more_is_started_by_up(watched: Swarmed) -> None:
+    wait_for(partial(_worn_out, watched), watched.status)
+    assert watched("status", "watched").code == 1
     watched("up", "watched").ok()
-    wait_for(lambda: watched.nodes_of("web") == list(NODES), watched.status)
+    assert len(watched.nodes_of("web")) == 3
+
+
+def _worn_out(watched: Swarmed) -> bool:
+    """Whether Swarm gives a service up by now, each container of which is killed as soon as it is there."""
+    for node in NODES:
+        if container := web_on(watched, node):
+            with suppress(subprocess.CalledProcessError):  # it has just ended
+                watched.cluster.docker(node, "kill", "--signal", "KILL", container)
+    found: str = watched.status()["services"]["web"]["standing"]
+    return found == "failed"
 
 
 def test_a_task_of_a_batch_is_ended_by_the_agent_of_its_node(watched: Swarmed) -> None:

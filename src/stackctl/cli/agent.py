@@ -6,14 +6,18 @@ import faulthandler
 import os
 import sys
 from contextlib import closing
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from stackctl import __version__
-from stackctl.core.errors import EngineRefused, UsageError
+from stackctl.core.agent_files import SAID, SAID_FILE
+from stackctl.core.errors import EngineRefused, StateError, UsageError
 from stackctl.core.supervision import DEFAULT_SUPERVISION
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stackctl.cli.session import Session
     from stackctl.cli.supervising import WatchOptions
     from stackctl.ops.node_agent import NodeAgent
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
 
 
 _SAYING = Lock()
+_IMAGES = {
+    "service": "`make image` in stackctl's repository builds one",
+    "reader": "any that has `tail` will do",
+}
 HANGS_S = 120.0
 """Without a look for so long, an agent ends itself with its traces on stderr, and is started anew."""
 
@@ -66,6 +74,7 @@ def run_agent(session: Session, options: WatchOptions) -> int:
 def _agent(session: Session, log: Journal, options: WatchOptions) -> NodeAgent:
     from stackctl.cli.watchman import contexts, hook
     from stackctl.ops.node_agent import NodeAgent
+    from stackctl.state.folders import make_folder
 
     with closing(session.engine.lead()) as lead:
         standing = lead.standing()
@@ -74,11 +83,13 @@ def _agent(session: Session, log: Journal, options: WatchOptions) -> NodeAgent:
             "the engine is in no Swarm, so that there is no node to be the agent of",
             hint="`docker swarm join` makes it one; without --node its own environments are watched",
         )
+    said = session.store.home / SAID
+    make_folder(said)  # a reader needs it, although nothing was said yet
     return NodeAgent(
         contexts=contexts(session),
         limits=DEFAULT_SUPERVISION,
         log=log,
-        say=_say,
+        say=partial(_say, said / SAID_FILE, log),
         told=hook(session, log),
         node=standing.hostname,
         alive=lambda: _beat(options.interval),
@@ -95,10 +106,17 @@ def _beat(interval: float) -> None:
     faulthandler.dump_traceback_later(HANGS_S + interval, exit=True)
 
 
-def _say(line: str) -> None:
+def _say(file: Path, log: Journal, line: str) -> None:
+    """Say a line on the output, which managers read of a service, and in a file, for who runs no service."""
+    from stackctl.state.journal import append_line
+
     with _SAYING:  # threads say what they have done; a line is one
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
+        try:
+            append_line(file, f"{line}\n")
+        except (OSError, StateError) as error:
+            log.write("failed", words=f"`{file}` was not written: {error}")
 
 
 def _once(session: Session, found: NodeAgent) -> int:
@@ -127,21 +145,21 @@ def _once(session: Session, found: NodeAgent) -> int:
 
 
 def print_agent(session: Session, show: str, image: str | None) -> None:
-    """Print the compose file of a global service, or a unit for systemd, that runs an agent.
+    """Print the compose file of a service, or a unit for systemd, for the agents of a Swarm.
 
     Raises:
         UsageError: An image is missing, or not needed.
     """
-    from stackctl.core.agent_files import agent_unit, service_text
+    from stackctl.core.agent_files import agent_unit, reader_text, service_text
 
-    if show == "service":
+    if show != "unit":
         if not image:
-            hint = "`make image` in stackctl's repository builds one"
-            raise UsageError("--print service needs --image IMAGE", hint=hint)
-        text = service_text(image)
+            hint = f"for the {show}, {_IMAGES[show]}"
+            raise UsageError(f"--print {show} needs --image IMAGE", hint=hint)
+        text = (service_text if show == "service" else reader_text)(image)
     else:
         if image:
-            raise UsageError("--image goes with --print service", hint="leave it out")
+            raise UsageError("--image goes with --print service and reader", hint="leave it out")
         text = agent_unit(sys.executable, __version__, os.environ)
     session.output.result({"kind": show, "text": text})
     session.output.line(text.rstrip("\n"))

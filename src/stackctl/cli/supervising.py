@@ -55,10 +55,10 @@ class WatchOptions:
 @click.option(
     "--print",
     "show",
-    type=click.Choice(["service", "unit"]),
-    help="With --node: print what runs an agent on each node as a service of the Swarm, or by systemd.",
+    type=click.Choice(["service", "unit", "reader"]),
+    help="With --node: print what runs agents, a service of the Swarm or a unit, or what repeats its words.",
 )
-@click.option("--image", metavar="IMAGE", help="With --print service: the image that has stackctl.")
+@click.option("--image", metavar="IMAGE", help="With --print service, reader: its image.")
 @click.option("--background", is_flag=True, hidden=True, help="As `up` starts it: no terminal, leaves alone.")
 def supervise_command(
     session: Session,

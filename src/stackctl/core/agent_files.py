@@ -1,4 +1,4 @@
-"""What runs an agent on each node: the compose file of a global service, or a unit for systemd."""
+"""What runs an agent on each node: a global service, or systemd, with a service that repeats what it says."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from stackctl.core.unit_file import UnitSpec, chosen_environment, unit_text
 
 HOME = "/var/lib/stackctl/agent"
 """Where an agent keeps its incidents unless it is told another state directory; a node has one agent."""
+SAID = "said"
+"""Folder of its state directory, and below it a file, with every line that an agent says."""
+SAID_FILE = "agent.jsonl"
 _SOCKET = "/var/run/docker.sock"
 _PROC = "/host/proc"
 _CGROUPS = "/sys/fs/cgroup"
+_LOGGING = {"driver": "json-file", "options": {"max-size": "5m", "max-file": "2"}}
 _WATCH = ["supervise", "--node", "--log-format", "json"]
 
 
@@ -37,20 +41,48 @@ def _agent(image: str) -> dict[str, Any]:
         "environment": {"DOCKER_HOST": f"unix://{_SOCKET}", "STACKCTL_HOST_PROC": _PROC},
         "cap_drop": ["ALL"],
         "read_only": True,
-        "logging": {"driver": "json-file", "options": {"max-size": "5m", "max-file": "2"}},
+        "logging": _LOGGING,
         "volumes": [
             _bind(_SOCKET, _SOCKET),
             _bind("/proc", _PROC, read_only=True),
             _bind(_CGROUPS, _CGROUPS, read_only=True),
             {"type": "volume", "source": "state", "target": HOME},
         ],
-        "deploy": {
-            "mode": "global",
-            "labels": {ROLE: AGENT},
-            "resources": {"limits": {"cpus": "0.5", "memory": "256M", "pids": 64}},
-            "restart_policy": {"condition": "any", "delay": "1s"},
-            "update_config": {"parallelism": 1, "order": "stop-first"},
-        },
+        "deploy": _everywhere({"cpus": "0.5", "memory": "256M", "pids": 64}, delay="1s"),
+    }
+
+
+def reader_text(image: str) -> str:
+    """A compose file for `docker stack deploy`: on each node, what its agent says, for managers to read.
+
+    An agent that systemd runs is no service, and only the output of services comes to the managers. So a
+    service repeats what it writes into a file, which is all that it sees; where no agent has been, Swarm
+    tries again.
+
+    Args:
+        image: One that has `tail`.
+    """
+    said = f"{HOME}/{SAID}"
+    reader = {
+        "image": image,
+        "command": ["tail", "-n", "+1", "-F", f"{said}/{SAID_FILE}"],
+        "user": "0:0",
+        "cap_drop": ["ALL"],
+        "read_only": True,
+        "logging": _LOGGING,
+        "volumes": [_bind(said, said, read_only=True)],
+        "deploy": _everywhere({"cpus": "0.1", "memory": "32M", "pids": 16}, delay="5s"),
+    }
+    return dump({"version": "3.9", "services": {"reader": reader}})
+
+
+def _everywhere(limits: dict[str, Any], delay: str) -> dict[str, Any]:
+    return {
+        "mode": "global",
+        "labels": {ROLE: AGENT},
+        "resources": {"limits": limits},
+        "restart_policy": {"condition": "any", "delay": delay},
+        "update_config": {"parallelism": 1, "order": "stop-first"},
     }
 
 

@@ -29,7 +29,7 @@ _LOOK = 0.3
 
 
 def agents(context: Context) -> tuple[SwarmService, ...]:
-    """The services that run an agent on each node; agents that systemd runs are not seen from a manager.
+    """The services that run an agent on each node, or repeat what one says that systemd runs.
 
     Raises:
         EngineUnavailable, TimedOut, EngineRefused: The manager cannot be asked.

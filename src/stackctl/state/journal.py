@@ -80,9 +80,9 @@ class Journal:
             return
         try:
             if self._lost:
-                _append(self._path, self._line("log-resumed", {"lost": self._lost}))
+                append_line(self._path, self._line("log-resumed", {"lost": self._lost}))
                 self._lost = 0
-            _append(self._path, line)
+            append_line(self._path, line)
         except (OSError, StateError) as error:
             self._miss(error)
 
@@ -135,7 +135,17 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _append(path: Path, line: str) -> None:
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file that is rotated at FILE_SIZE, FILES of them; its folder is made.
+
+    Args:
+        path: The file, mode 0600; the folder's parent must be there.
+        line: With its end.
+
+    Raises:
+        OSError: The file system refused, or took a part.
+        StateError: There is a link, or anything but a file.
+    """
     data = line.encode()
     make_folder(path.parent)
     descriptor = _opened(path)
