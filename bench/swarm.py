@@ -6,11 +6,9 @@ in busybox, with the labels that `up` gives them; the agents are processes of th
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +31,8 @@ BASE = Path("/var/lib/stackctl-cluster")
 NODES = ("n1", "n2", "n3")
 SIZES = (10, 50, 100)
 """Services, of three replicas each: as many containers on each node."""
+WIDE = (1_000, 3_000, 10_000)
+"""Services without containers, for the leader's look alone."""
 SECONDS, SETTLE = 30.0, 10.0
 LOOKS = 10
 MARKS = {"pids": 50, "urgent_pids": 60, "sustain_pids": 2.0, "memory": 50 << 20, "urgent_memory": 60 << 20}
@@ -76,8 +76,8 @@ def running() -> int:
 
 def remove() -> None:
     names = docker("service", "ls", "-q", "--filter", "label=stackctl.project=bench").split()
-    if names:
-        docker("service", "rm", *names)
+    for start in range(0, len(names), 500):
+        docker("service", "rm", *names[start : start + 500])
 
 
 @contextmanager
@@ -182,27 +182,70 @@ def leaders_look() -> tuple[float, int]:
         times.append(time.monotonic() - began)
     lead.close()
     engine.close()
-    raw = docker("service", "inspect", *docker("service", "ls", "-q").split())
-    return median(times), len(json.dumps(json.loads(raw)))
+    return median(times), told()
+
+
+def told() -> int:
+    """Bytes that the manager sends of all services."""
+    argv = ["curl", "--silent", "--unix-socket", f"{BASE}/n1/docker.sock", "http://docker/services"]
+    return len(subprocess.run(argv, check=True, capture_output=True, timeout=600).stdout)
+
+
+def wide(before: int, services: int) -> tuple[float, int]:
+    """As `leaders_look`, with so many more services that have no containers."""
+    engine = DockerEngine({**os.environ, "DOCKER_HOST": f"unix://{BASE}/n1/docker.sock"})
+    swarm = engine.swarm()
+    for number in range(before, services):
+        labels = {**STAMP.labels(), **deadline_labels(time.time() + 86400, 86400.0)}
+        container = {"Image": "busybox:1.35", "Command": ["sleep", "86400"], "Labels": watch_label(ASKED)}
+        template = {
+            "ContainerSpec": container,
+            "Resources": {"Limits": {"MemoryBytes": 64 << 20, "Pids": 64}},
+        }
+        mode = {"Replicated": {"Replicas": 0}}
+        swarm.create_service(
+            {"Name": f"bench_w{number}", "Labels": labels, "TaskTemplate": template, "Mode": mode}
+        )
+    swarm.close()
+    engine.close()
+    return leaders_look()
+
+
+def looked_at() -> Iterator[str]:
+    """A table of the leader's look by the number of services, as far as it is of more than a few."""
+    yield row("services", "a look, s", "MB told")
+    yield row(*(["---"] * 3))
+    before = 0
+    for services in WIDE:
+        look, answer = wide(before, services)
+        yield row(str(services), f"{look:.2f}", f"{answer / 1e6:.1f}")
+        before = services
+
+
+def spent() -> Iterator[str]:
+    """A table of what agents, daemons and the leader's look cost by the number of containers."""
+    before, costs = 0, []
+    for services in SIZES:
+        grow(before, services)
+        costs.append(measure(services))
+        before = services
+    yield row(*HEADINGS)
+    yield row(*(["---"] * len(HEADINGS)))
+    for one in costs:
+        shares = (f"{share:.2f}" for share in (one.agent, one.daemon_before, one.daemon_with))
+        kilobytes = f"{one.answer / 1000:.0f}"
+        yield row(str(one.services), *shares, f"{one.memory:.1f}", f"{one.look * 1000:.1f}", kilobytes)
 
 
 def main() -> None:
     subprocess.run([CLUSTER, "up"], check=True)
-    with tempfile.TemporaryDirectory():
+    for table in (spent, looked_at):
         try:
-            before, costs = 0, []
-            for services in SIZES:
-                grow(before, services)
-                costs.append(measure(services))
-                before = services
+            for line in table():
+                print(line, flush=True)
         finally:
             remove()
-    print(row(*HEADINGS))
-    print(row(*(["---"] * len(HEADINGS))))
-    for one in costs:
-        shares = (f"{share:.2f}" for share in (one.agent, one.daemon_before, one.daemon_with))
-        kilobytes = f"{one.answer / 1000:.0f}"
-        print(row(str(one.services), *shares, f"{one.memory:.1f}", f"{one.look * 1000:.1f}", kilobytes))
+        print()
 
 
 def row(*cells: str) -> str:

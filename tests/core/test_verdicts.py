@@ -13,7 +13,7 @@ from worlds import MIB, NOW, container, lease, quiet, readings, service, watched
 from stackctl.core.actions import Action, Plan
 from stackctl.core.facts import Event, HostMemory, Network, Reading
 from stackctl.core.marks import held_over
-from stackctl.core.pace import next_look
+from stackctl.core.pace import leaders_pause, next_look
 from stackctl.core.recovery import asked_to_end
 from stackctl.core.supervision import Supervision
 from stackctl.core.verdicts import REAPING, RULES, decide, still
@@ -521,6 +521,8 @@ def test_an_act_is_confirmed_by_a_fresh_world_or_dropped() -> None:
 
 def test_the_pace_quickens_as_headroom_shrinks() -> None:
     assert next_look(world(), LIMITS) == LIMITS.idle_interval
+    assert leaders_pause(0.01, LIMITS) == LIMITS.lead
+    assert leaders_pause(10.0, LIMITS) == pytest.approx(190.0)
     assert next_look(world(watched(phase="stopped", containers=())), LIMITS) == LIMITS.idle_interval
     assert next_look(world(watched()), LIMITS) == 1.0
     near = next_look(world(watched(trails={"web-1": quiet(pids=150)})), LIMITS)

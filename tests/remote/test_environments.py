@@ -18,6 +18,8 @@ SHOP = """
 template: shop
 sidecars:
   cache: {template: redis}
+services:
+  web: {guard: {patterns: [pytest]}}
 """
 TEMPLATE = """
 services:
@@ -106,7 +108,9 @@ def test_the_other_engine_is_refused_and_both_are_named(remote: FarCli, tmp_path
 def test_a_sidecars_secret_is_brought_and_its_data_survives(remote: FarCli) -> None:
     remote.template("shop", TEMPLATE)
     remote.stack("shop", SHOP)
-    project = remote("up", "shop", "--json").ok().data["project"]
+    up = remote("up", "shop", "--json").ok()
+    assert "nobody sweeps by the guard of `web`" in json.loads(up.out)["warnings"][0]
+    project = up.data["project"]
     there = remote.far.files()
     assert {owner for path, owner in there.items() if path.endswith("/data/cache")} == {"999 700"}
     assert {owner for path, owner in there.items() if path.endswith("/secrets/cache-password")} == {"0 444"}
@@ -134,6 +138,10 @@ def test_what_is_published_everywhere_is_reached_by_the_hosts_name(remote: FarCl
     assert up["tunnel"] == ""
     with urllib.request.urlopen(url, timeout=10) as page:
         assert page.read() == b"far away\n"
+    remote.write("public.yaml", f"{PUBLIC_FILE}  broken: {{image: busybox:1.35, command: 'false'}}\n")
+    assert remote("up", "public", "--wait-timeout", "20s").code == 5
+    with urllib.request.urlopen(url, timeout=10) as page:
+        assert page.read() == b"far away\n", "what ran goes on"
     taken = remote("up", "public", "--instance", "two")
     assert taken.code == 5
     assert "port 28080 is taken by the environment `public-" in taken.err

@@ -23,6 +23,10 @@ services:
     image: busybox:1.35
     command: sh -c 'for i in $$(seq 30); do sleep 1000 & done; wait'
 """
+RESTLESS_FILE = """
+services:
+  web: {image: busybox:1.35, restart: always, command: sh -c 'sleep 12; exit 3'}
+"""
 SHORT = "template: short\nlimits: {lifetime: 2s}\n"
 
 
@@ -62,12 +66,15 @@ def test_the_supervisor_acts_on_what_docker_says_of_another_machine(remote: FarC
     remote.stack("crowd", CROWD)
     remote.template("short", "services: {web: {image: busybox:1.35, command: [sleep, '1000']}}")
     remote.stack("short", SHORT)
-    remote("up", "crowd").ok()
-    remote("up", "short").ok()
+    remote.write("restless.yaml", RESTLESS_FILE)
+    remote.stack("restless", "compose: ../restless.yaml")
+    for name in ("restless", "crowd", "short"):
+        remote("up", name).ok()
     local = {"DOCKER_HOST": "unix:///var/run/docker.sock"}
     child = remote.start("supervise", "--interval", "1s", **local)
     try:
-        until(lambda: len(remote("incidents", "--json").ok().data) == 2, 60, "both incidents")
+        until(lambda: len(remote("incidents", "--json").ok().data) >= 2, 60, "both incidents")
+        until(lambda: remote("status", "restless", "--json").data["restarts"], 60, "a restart")
     finally:
         child.terminate()
         child.communicate(timeout=30)

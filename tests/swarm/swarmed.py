@@ -42,9 +42,10 @@ BARE = """
 template: bare
 engine: swarm
 limits: {memory: 64m, cpus: 0.3, pids: 60, lifetime: 1h}
+"""
+REPLICAS = """
 services: {web: {replicas: 3, placement: ["node.hostname != nowhere"]}}
 """
-"""A stack of one web server, three times."""
 _TEMPLATE = """
 services:
   web:
@@ -54,9 +55,9 @@ services:
 """
 
 
-def bare_stack(cli: Cli, name: str) -> None:
-    """Write a stack like `BARE`, and its template, into a checkout."""
-    cli.stack(name, BARE)
+def bare_stack(cli: Cli, name: str, more: str = REPLICAS) -> None:
+    """Write a stack of the template that has one web server, and that template, into a checkout."""
+    cli.stack(name, f"{BARE}{more}")
     bare = cli.checkout / "templates" / "bare"
     bare.mkdir(parents=True)
     (bare / "template.yaml").write_text("description: One server\n")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
 from commandline import Cli
 
+from stackctl.engine.docker import DockerEngine
 from swarm.cluster import NODES, Cluster, wait_for
 from swarm.swarmed import Swarmed
 
@@ -60,6 +62,24 @@ def test_services_are_spread_and_pinned_and_within_their_limits_on_every_node(my
     for kind in ("service", "network", "config", "secret"):
         label = f"label=stackctl.generation={status['generation']}"
         assert myenv.cluster.docker("n1", kind, "ls", "-q", "--filter", label), kind
+
+
+def test_lists_too_long_for_one_answer_are_the_same_in_parts(
+    myenv: Swarmed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = DockerEngine({**os.environ, **myenv.cluster.environment()})
+    mine, asked = {"stackctl.project": myenv.project}, []
+    swarm = engine.swarm()
+    get = swarm._get
+    monkeypatch.setattr(swarm, "_get", lambda target, extra: asked.append(target) or get(target, extra))
+    monkeypatch.setattr("stackctl.engine.swarm_api.PART", 0)
+    lists = (swarm.single_services, swarm.tasks, swarm.loose_things)
+    whole, parts = ([sorted(one(mine), key=str) for one in lists] for _ in range(2))
+    assert len(asked) == 5 + 5 * 36
+    assert whole == parts
+    assert {one.kind for one in whole[2]} == {"network", "config", "secret"}
+    swarm.close()
+    engine.close()
 
 
 def test_exec_goes_to_the_node_and_the_url_answers(myenv: Swarmed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -23,6 +24,9 @@ from swarm.swarmed import Swarmed, bare_stack
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 READERS = "stackctl-readers"
+ALL_OF_ONE_MACHINE = (
+    "watchdog: {budget: {pids: 40}}\nservices: {web: {replicas: 3, guard: {patterns: [x]}}}\n"
+)
 
 
 def printed(cluster: Cluster, node: str, *words: str) -> str:
@@ -92,10 +96,14 @@ def test_incidents_of_agents_that_systemd_runs_are_read_from_a_manager_once_each
 ) -> None:
     (tmp_path / "checkout" / ".git").mkdir(parents=True)
     cli = Cli(home=tmp_path / "home", checkout=tmp_path / "checkout")
-    bare_stack(cli, "plain")
+    bare_stack(cli, "plain", ALL_OF_ONE_MACHINE)
     plain = Swarmed(cli, replace(cluster, config=tmp_path), "plain")
     try:
-        plain.project = plain("up", "plain", "--json").ok().data["project"]
+        up = plain("up", "plain", "--json").ok()
+        plain.project = up.data["project"]
+        warnings = json.loads(up.out)["warnings"]
+        assert any("nobody sweeps by the guard of `web`" in one for one in warnings)
+        assert any("nobody keeps the stack's budget" in one for one in warnings)
         assert "by the kernel's word to the agents on n2, n3" in plain.status()["limits_verified"]
         harmed = {harm(plain, node, BOMB): node for node in NODES}
         wait_for(lambda: harmed.keys() <= told(plain, "over_pids"), plain.incidents)

@@ -32,6 +32,11 @@ def next_look(world: World, limits: Supervision) -> float:
     return max(limits.least_interval, soonest)
 
 
+def leaders_pause(took: float, limits: Supervision) -> float:
+    """Seconds until a Swarm's leader is looked at again, after a look that took so many."""
+    return max(limits.lead, took / limits.lead_share - took)
+
+
 def _lifetime_left(one: Watched, world: World) -> float:
     now = world.now
     left = one.record.deadline.left(wall=now.wall, boottime=now.boottime, boot=now.boot)

@@ -65,6 +65,9 @@ class Supervision:
     once: float = _number(120.0, "that a single look waits for the acts that it began")
     reopen: float = _number(5.0, "until an event stream that ended is opened again")
     lead: float = _number(5.0, "between two looks of a Swarm's manager at what has outlived its time")
+    lead_share: float = _number(
+        0.05, "of the time that it looks at most: a large Swarm is looked at less often"
+    )
     lead_worker: float = _number(30.0, "until a node that is no manager asks again whether it is one")
     hook: float = _number(10.0, "that an `on_incident` command may take")
     answer: float = _number(10.0, "that an engine gets to answer; readings go on, and nobody is ended")

@@ -220,13 +220,16 @@ class Swarm(SwarmApi):
         ended = process.run(words, timeout=PATIENCE, env=self._environment)
         return ended.stdout + ended.stderr if ended.code == 0 else ""
 
-    def log_lines(self, service: str) -> list[str]:
-        """What the tasks of a service wrote lately, those that have ended too, as far as it can be had.
+    def log_lines(self, source: str) -> list[str]:
+        """What a task wrote lately, or the tasks of a service, as far as it can be had.
+
+        Args:
+            source: Id of the task, or of the service, whose ended tasks count too.
 
         Raises:
             TimedOut: A node did not answer in time.
         """
-        words = ["docker", "service", "logs", "--raw", "--tail", str(LINES), service]
+        words = ["docker", "service", "logs", "--raw", "--tail", str(LINES), source]
         ended = process.run(words, timeout=PATIENCE, env=self._environment)
         return ended.stdout.splitlines()  # also of an error: one node that is away does not hide the others
 

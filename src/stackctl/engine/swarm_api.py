@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from stackctl.engine import swarm_parse
 from stackctl.engine.errors import explain
 from stackctl.engine.parse import parse_time
 from stackctl.engine.transport import label_filters, quote
+from stackctl.engine.wire import TooLong
 
 if TYPE_CHECKING:
     from stackctl.core.swarm_facts import Cluster, Node, SwarmService, SwarmTask, SwarmThing
@@ -22,6 +23,12 @@ SLOW = 30.0
 """Seconds beyond the usual patience: managers that elect a leader answer late."""
 LOGS = 60.0
 """Seconds for all that a service wrote, which comes from its node."""
+PART = 8 << 20
+"""Bytes of a list from which on it is asked for in parts, the next time; one answer has 64 MiB at most."""
+_FIRST = "0123456789abcdefghijklmnopqrstuvwxyz"
+"""What ids of a Swarm begin with, in base 36; its lists are filtered by it."""
+_ELECTION = 2
+"""Answers without a leader, each of which a manager gives after 20 s."""
 _TRIES = 5
 _CHANGED = "update out of sequence"
 _IN_USE = (400, 403, 409)
@@ -38,6 +45,7 @@ class SwarmApi:
     def __init__(self, wire: Callable[[], Wire]) -> None:
         self._connect = wire
         self._kept: Wire | None = None
+        self._long: set[str] = set()
 
     def close(self) -> None:
         """Close the connection that waits for another question."""
@@ -49,10 +57,25 @@ class SwarmApi:
         major, _, minor = str((self._read("/version") or {}).get("ApiVersion", "")).partition(".")
         return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
 
-    def cluster(self) -> Cluster:
-        """Which Swarm it is; one without id where the engine is in none."""
-        found = (self._read("/info", extra=0.0) or {}).get("Swarm")
-        return swarm_parse.parse_cluster(found if isinstance(found, dict) else {})
+    def cluster(self, *, patient: bool = False) -> Cluster:
+        """Which Swarm it is; one without id where the engine is in none.
+
+        Args:
+            patient: Wait while the managers elect a leader, which takes half a minute, and raise where they
+                have none then. Else one without id is a Swarm without a leader, too.
+
+        Raises:
+            EngineUnavailable, TimedOut, EngineRefused: It cannot be asked.
+        """
+        for _ in range(_ELECTION if patient else 1):
+            raw = (self._read("/info", extra=SLOW if patient else 0.0) or {}).get("Swarm")
+            found = swarm_parse.parse_cluster(raw if isinstance(raw, dict) else {})
+            if found.id or not found.manager:
+                break
+        else:
+            if patient:
+                raise swarm_parse.no_leader()
+        return found
 
     def members(self) -> tuple[Node, ...]:
         """Every node, by host name."""
@@ -61,13 +84,11 @@ class SwarmApi:
 
     def tasks(self, labels: Mapping[str, str]) -> tuple[SwarmTask, ...]:
         """Every task whose service has the labels, also of services that are gone; all of them for none."""
-        listed = self._read(f"/tasks{_filtered(labels)}") or ()
-        return tuple(swarm_parse.parse_task(one, {}) for one in listed)
+        return tuple(swarm_parse.parse_task(one, {}) for one in self._every("tasks", labels))
 
     def single_services(self, labels: Mapping[str, str]) -> tuple[SwarmService, ...]:
         """The services with the labels, their names as Swarm has them."""
-        listed = self._read(f"/services{_filtered(labels)}") or ()
-        return tuple(swarm_parse.parse_service(one, "") for one in listed)
+        return tuple(swarm_parse.parse_service(one, "") for one in self._every("services", labels))
 
     def create_service(self, order: Mapping[str, Any]) -> str:
         """Make a service; its id, empty where one of that name is there. Swarm goes about it by itself.
@@ -141,7 +162,7 @@ class SwarmApi:
         """Networks of the Swarm, configs and secrets with all the labels, and when they were made."""
         found = []
         for kind in KINDS:
-            for raw in self._read(f"/{kind}s{_filtered(labels)}") or ():
+            for raw in self._every(f"{kind}s", labels):
                 if kind != "network" or raw.get("Scope") == "swarm":
                     made = parse_time(raw.get("CreatedAt") or raw.get("Created"))
                     found.append(replace(swarm_parse.parse_thing(kind, raw), created=made))
@@ -169,8 +190,33 @@ class SwarmApi:
         answer = self._ask("GET", target, extra=LOGS)
         return swarm_parse.service_log(answer.body) if answer.status == 200 else (b"", False)
 
+    def _every(self, kind: str, labels: Mapping[str, str]) -> Iterator[Any]:
+        """Every one of a kind that has the labels; part by part, where the whole is long.
+
+        Raises:
+            EngineUnavailable, TimedOut, EngineRefused: It cannot be asked, or a part is too long as well.
+        """
+        if kind not in self._long:
+            try:
+                answer = self._get(f"/{kind}{_filtered(labels)}", SLOW)
+            except TooLong:
+                self._long.add(kind)
+            else:
+                if answer is not None and len(answer.body) > PART:
+                    self._long.add(kind)
+                yield from (answer.json() or ()) if answer is not None else ()
+                return
+        for first in _FIRST:
+            part = self._read(f"/{kind}{_filtered(labels, first)}") or ()
+            # of networks, ids are given that have it anywhere
+            yield from (one for one in part if str(one.get("ID") or one.get("Id")).startswith(first))
+
     def _read(self, target: str, *, extra: float = SLOW) -> Any:
         """Plain data by a connection that is kept; None where there is no such thing."""
+        answer = self._get(target, extra)
+        return answer.json() if answer is not None else None
+
+    def _get(self, target: str, extra: float) -> Answer | None:
         if self._kept is None:
             self._kept = self._connect()
         answer = self._kept.call("GET", target, extra=extra)
@@ -178,7 +224,7 @@ class SwarmApi:
             return None
         if answer.status >= 400:
             raise _refusal(answer, "the question")
-        return answer.json()
+        return answer
 
     def _ask(
         self, method: str, target: str, body: Mapping[str, Any] | None = None, *, extra: float = SLOW
@@ -198,5 +244,8 @@ def _refusal(answer: Answer, doing: str) -> Exception:
     return swarm_parse.no_manager(answer.message) or explain(answer.message, doing=doing)
 
 
-def _filtered(labels: Mapping[str, str]) -> str:
-    return f"?filters={quote(json.dumps({'label': list(label_filters(labels))}))}" if labels else ""
+def _filtered(labels: Mapping[str, str], first: str = "") -> str:
+    """The query for what has labels, and an id that begins so."""
+    filters = {"label": list(label_filters(labels)), "id": [first] if first else []}
+    asked = {name: words for name, words in filters.items() if words}
+    return f"?filters={quote(json.dumps(asked))}" if asked else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stackctl.core.errors import EngineRefused
+from stackctl.core.errors import EngineRefused, EngineUnavailable, StackctlError
 from stackctl.core.facts import AppliedLimits, PublishedPort
 from stackctl.core.swarm_facts import Cluster, Node, SwarmService, SwarmTask, SwarmThing
 from stackctl.engine.parse import parse_time
@@ -128,8 +128,18 @@ def service_log(data: bytes) -> tuple[bytes, bool]:
     return b"".join(parts), whole
 
 
-def no_manager(words: str) -> EngineRefused | None:
-    """The error for an engine that manages no Swarm; None where it said something else."""
+def no_leader() -> EngineUnavailable:
+    """The error while managers elect one, or are too few for it."""
+    return EngineUnavailable(
+        "the managers of the Swarm have no leader at this moment",
+        hint="they elect one within half a minute; if not, too few are there: look at `docker node ls`",
+    )
+
+
+def no_manager(words: str) -> StackctlError | None:
+    """The error where no manager is there to decide; None where the engine said something else."""
+    if "does not have a leader" in words.lower():
+        return no_leader()
     if "not a swarm manager" not in words.lower():
         return None
     return EngineRefused(

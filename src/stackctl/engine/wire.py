@@ -45,6 +45,10 @@ class Answer:
         return str(word) or self.body[:500].decode(errors="replace").strip()
 
 
+class TooLong(EngineRefused):
+    """An answer of more than 64 MiB, which nobody reads."""
+
+
 class _Closed(Exception):
     """The peer closed the connection before it answered."""
 
@@ -235,7 +239,7 @@ class Wire:
             raise _Closed
         self._pending += data
         if len(self._pending) > _LONGEST:
-            raise EngineRefused(f"what listens on {self._way.name} sent more than {_LONGEST >> 20} MiB")
+            raise TooLong(f"what listens on {self._way.name} sent more than {_LONGEST >> 20} MiB")
 
     def _tick(self, connection: socket.socket) -> socket.socket:
         left = self._deadline - time.monotonic()

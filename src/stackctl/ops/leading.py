@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from stackctl.core.errors import EngineRefused, StackctlError
 from stackctl.core.labels import PREFIX
+from stackctl.core.pace import leaders_pause
 from stackctl.core.swarm_lead import Overdue, belonging, lifetime_incident, overdue, unclaimed
 from stackctl.ops.evidence import ID_TIME
 
@@ -90,6 +91,7 @@ class Leading:
 
     def _look(self, lead: Lead) -> tuple[float, tuple[str, ...]]:
         """One look; seconds until the next, and the projects that were ended."""
+        began = time.monotonic()
         try:
             standing = lead.standing()
             self._tell_change(standing)
@@ -100,7 +102,9 @@ class Leading:
                 self.log.write("blind", host="the managers", reason=str(error), words="it is asked again")
             self._blind = True
             return self.limits.lead, ()
-        return self.limits.lead if standing.cluster.manager else self.limits.lead_worker, ended
+        if not standing.cluster.manager:
+            return self.limits.lead_worker, ended
+        return leaders_pause(time.monotonic() - began, self.limits), ended
 
     def _tell_bug(self) -> None:
         import traceback

@@ -14,7 +14,7 @@ from stackctl.ops.lifetimes import time_left
 from stackctl.ops.recording import ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from stackctl.core.incidents import Incident
     from stackctl.core.records import EnvironmentRecord
@@ -25,6 +25,8 @@ TOLD_SECONDS = 60.0
 """For what the leader's agent wrote of an ending to come to the managers."""
 PROOF_SECONDS = 20.0
 """For an agent to see a new container, write its swap limit, and say what is in force."""
+FEW = 8
+"""Agents that are asked at once for incidents; more are asked one by one, each for what fits an answer."""
 _LOOK = 0.3
 
 
@@ -48,16 +50,25 @@ def gather_incidents(context: Context, record: EnvironmentRecord) -> tuple[Incid
     known = {
         str(raw.get("id")): raw for raw in context.store.incidents(record.project) if isinstance(raw, dict)
     }
-    found = [one for one in read_incidents(_lines(context)) if one.project == record.project]
+    running = _running(context)
+    sources = sorted(running.values()) if len(running) > FEW else [one.id for one in agents(context)]
+    found = [one for one in read_incidents(_lines(context, sources)) if one.project == record.project]
     for one in found:
         if known.get(one.id, {}).get("result") != one.result:
             context.store.write_incident(record.project, one.id, to_plain(one))
     return tuple(found)
 
 
-def _lines(context: Context) -> list[str]:
+def _running(context: Context) -> dict[str, str]:
+    """Id of each node with an agent that runs -> id of that agent's task."""
+    tasks = context.engine.swarm().tasks({ROLE: AGENT})
+    return {task.node: task.id for task in tasks if task.state == "running"}
+
+
+def _lines(context: Context, sources: Iterable[str]) -> Iterator[str]:
     swarm = context.engine.swarm()
-    return [line for service in agents(context) for line in swarm.log_lines(service.id)]
+    for source in sources:
+        yield from swarm.log_lines(source)
 
 
 def proofs(context: Context, containers: Mapping[str, str]) -> dict[str, AppliedLimits]:
@@ -68,11 +79,12 @@ def proofs(context: Context, containers: Mapping[str, str]) -> dict[str, Applied
     """
     found: dict[str, AppliedLimits] = {}
     with suppress(StackctlError):  # an agent that cannot be heard has said nothing
-        there = {task.node for task in context.engine.swarm().tasks({ROLE: AGENT}) if task.state == "running"}
+        there = _running(context)
         waited = {one for one, node in containers.items() if node in there}
+        sources = sorted({there[containers[one]] for one in waited})
         end = context.clock.now().boottime + PROOF_SECONDS
         while waited:
-            said = read_proofs(_lines(context))
+            said = read_proofs(_lines(context, sources))
             found = {one: _applied(said[one]) for one in waited if one in said}
             if len(found) == len(waited) or context.clock.now().boottime >= end:
                 break

@@ -23,7 +23,7 @@ def manager(context: Context) -> Cluster:
         EngineRefused: It is in none, or only works for one.
         EngineUnavailable, TimedOut: It cannot be asked.
     """
-    found = context.engine.swarm().cluster()
+    found = context.engine.swarm().cluster(patient=True)
     if not found.manager:
         words = "works for a Swarm and is no manager of it" if found.node else "is in no Swarm"
         raise EngineRefused(

@@ -22,6 +22,7 @@ from stackctl.ops.swarm_looking import look_at_swarm
 from stackctl.ops.swarm_undoing import undo_on_swarm
 from stackctl.ops.swarm_verifying import verify_on_swarm
 from stackctl.ops.swarm_waiting import wait_on_swarm
+from stackctl.ops.unheeded import unheeded_on_swarm
 
 if TYPE_CHECKING:
     from stackctl.core.records import ServiceRecord
@@ -272,7 +273,7 @@ def _bring_up(
 ) -> SwarmUp:
     _write_folder(context, record, prepared)
     translated = swarm_document(prepared.bounded.document, _inputs(context, record, prepared))
-    for note in translated.notes:
+    for note in (*translated.notes, *unheeded_on_swarm(prepared)):
         context.progress.warn(note)
     constraints = {name: one.placement for name, one in prepared.stack.services.items() if one.placement}
     record = place_data(context, before, record, translated.pins, constraints)

@@ -20,6 +20,7 @@ from stackctl.ops.remote_files import check_data_is_here, settled
 from stackctl.ops.rotating import restart_holders, secret_stamps
 from stackctl.ops.taking_down import take_down
 from stackctl.ops.undoing import undo
+from stackctl.ops.unheeded import unheeded_afar
 from stackctl.ops.verifying import verify
 from stackctl.ops.volumes import settle_volumes
 from stackctl.ops.waiting import failure, generation_of, wait_until_ready
@@ -113,6 +114,8 @@ def up(
         check_data_is_here(context, scene.record, scene.facts)
         prepared = settle_volumes(context, scene, prepared, options.volumes_of, options.plain_name)
         prepared = settled(scene.facts, prepared)
+        for sentence in unheeded_afar(prepared) if scene.facts.remote else ():
+            context.progress.warn(sentence)
         planned = plan(context, scene, prepared)
         if scene.record and _nothing_to_do(scene, prepared, planned, options):
             result = _kept(context, scene, scene.record, prepared, planned, options, announced)
