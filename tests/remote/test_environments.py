@@ -139,7 +139,7 @@ def test_what_is_published_everywhere_is_reached_by_the_hosts_name(remote: FarCl
     with urllib.request.urlopen(url, timeout=10) as page:
         assert page.read() == b"far away\n"
     remote.write("public.yaml", f"{PUBLIC_FILE}  broken: {{image: busybox:1.35, command: 'false'}}\n")
-    assert remote("up", "public", "--wait-timeout", "20s").code == 5
+    assert remote("up", "public", "--wait-timeout", "20s").code == 1
     with urllib.request.urlopen(url, timeout=10) as page:
         assert page.read() == b"far away\n", "what ran goes on"
     taken = remote("up", "public", "--instance", "two")
