@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from waiting import command_line, descendants, kill, lives, processes, state, until
@@ -120,7 +120,8 @@ class PrivateDaemon:
     def answers(self) -> bool:
         """Whether it answers."""
         try:
-            self.engine.facts()
+            with closing(self.engine) as engine:
+                engine.facts()
         except StackctlError:
             return False
         return True

@@ -23,17 +23,22 @@ class FarEngine(PrivateDaemon):
 
     Args:
         images: A `docker save` archive that is loaded at the first start.
+        secured: Whether both sides must show certificates of the folder `tls`, which is yet to be filled.
     """
 
     PLACE = "/var/tmp"
 
-    def __init__(self, *, images: Path | None = None) -> None:
+    def __init__(self, *, images: Path | None = None, secured: bool = False) -> None:
         # a /30 of its own for each engine of each process
         block = (os.getpid() * 8 + next(_NUMBERS)) % 16384 * 4
         self._near, self.address = (f"10.209.{block >> 8}.{(block & 255) + last}" for last in (1, 2))
-        listen = (f"--host=tcp://{self.address}:{PORT}", "--host=unix:///run/docker.sock", "--tls=false")
+        listen = (f"--host=tcp://{self.address}:{PORT}", "--host=unix:///run/docker.sock")
         super().__init__(images=images, options=listen)
         self.host = f"tcp://{self.address}:{PORT}"
+        self.tls = self.root / "tls"
+        files = {"cacert": "ca.pem", "cert": "server.pem", "key": "server-key.pem"}
+        shown = ("--tlsverify", *(f"--tls{name}={self.tls / file}" for name, file in files.items()))
+        self._options += shown if secured else ("--tls=false",)
 
     def _argv(self) -> list[str]:
         near = f"--host={self.host}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,15 +32,15 @@ class FarCli(Cli):
 
     def end_all(self) -> None:
         mine = {f"{PREFIX}home": open_home(self.home).identity}
-        engine = self.far.engine
-        if engine.containers(mine):
-            self("cancel", "--all")
-            self("down", "--all")
-        left = engine.containers(mine)
-        engine.kill([one.id for one in left])
-        engine.remove_containers([one.id for one in left])
-        networks = engine.networks(mine)
-        engine.remove_networks([one.id for one in networks])
+        with closing(self.far.engine) as engine:
+            if engine.containers(mine):
+                self("cancel", "--all")
+                self("down", "--all")
+            left = engine.containers(mine)
+            engine.kill([one.id for one in left])
+            engine.remove_containers([one.id for one in left])
+            networks = engine.networks(mine)
+            engine.remove_networks([one.id for one in networks])
         assert not left, f"left behind: {[one.name for one in left]}"
         assert not networks, f"left behind: {[one.name for one in networks]}"
 

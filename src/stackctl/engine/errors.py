@@ -60,6 +60,12 @@ MEANINGS: tuple[Meaning, ...] = (
         "rootless docker",
     ),
     Meaning(
+        r"http request to an https server",
+        DaemonDown,
+        "the engine's port wants TLS, and was asked without it",
+        "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem",
+    ),
+    Meaning(
         r"cannot connect to the docker daemon|is the docker daemon running|"
         r"failed to connect to the docker api|error during connect",
         DaemonDown,
