@@ -15,7 +15,7 @@ import pytest
 from stackctl.core.errors import DaemonDown, DaemonFrozen, EngineRefused, StackctlError
 from stackctl.engine.docker import DockerEngine
 from stackctl.engine.endpoint import Endpoint
-from stackctl.engine.wire import Wire
+from stackctl.engine.wire import TooLong, Wire
 
 Talk = Callable[[socket.socket], None]
 
@@ -178,6 +178,27 @@ def test_bodies_of_every_kind_are_read(listen: Callable[[Talk | None], str]) -> 
     assert (missing.status, missing.message) == (404, "x")
     assert wire.call("POST", "/c", {}).status == 304
     assert wire.call("GET", "/d").json() == [4]
+    wire.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n2\r\n",
+    ],
+)
+def test_an_answer_that_is_too_long_is_not_read(answer: bytes, listen: Callable[[Talk | None], str]) -> None:
+    short = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345"
+    talks = iter((_answering(answer), _answering(short)))
+
+    def talk(connection: socket.socket) -> None:
+        next(talks)(connection)
+
+    wire = Wire(listen(talk), 2.0)
+    with pytest.raises(TooLong):
+        wire.call("GET", "/a", most=5)
+    assert wire.call("GET", "/a", most=5).json() == 12345
     wire.close()
 
 

@@ -97,7 +97,7 @@ STORE_QUESTIONS = {
 }
 SWARM_QUESTIONS = {
     *("cluster", "nodes", "services", "things", "service_called", "log_tail", "log_lines"),
-    *("logs", "engine_of", "api", "members", "tasks", "single_services", "service_output"),
+    *("logs", "engine_of", "api", "tasks", "single_services", "service_output"),
 }
 CHANGING = ("write", "ensure", "make", "remove", "purge", "move", "set_aside", "beat", "sweep")
 """How a call of the state's own modules begins that changes something."""

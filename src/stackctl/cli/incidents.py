@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stackctl.cli.session import Session
+    from stackctl.core.errors import StackctlError
     from stackctl.core.incidents import Incident
     from stackctl.core.records import EnvironmentRecord
 
@@ -33,12 +34,11 @@ def incidents_command(session: Session, name: str | None, instance: str, last: i
     """
     if name:
         record = session.environment(name, instance)
-        _gather(session, record)
+        _gather(session, [record])
         projects = [record.project]
     else:
         records = tuple(session.store.records())
-        for record in records:
-            _gather(session, record)
+        _gather(session, records)
         projects = ["", *(record.project for record in records)]
     found = sorted((one for p in projects for one in _incidents(session, p)), key=lambda one: one.at)[-last:]
     session.output.result([to_plain(one) for one in found])
@@ -54,19 +54,32 @@ def incidents_command(session: Session, name: str | None, instance: str, last: i
     session.output.note("`stackctl why NAME` tells the last one in full")
 
 
-def _gather(session: Session, record: EnvironmentRecord) -> None:
-    """Fetch what the agents of a Swarm wrote of an environment; where it cannot be had, say so and go on."""
-    if not record.on_swarm:
-        return
+def _gather(session: Session, records: Sequence[EnvironmentRecord]) -> None:
+    """Fetch what the agents of a Swarm wrote of environments; where it cannot be had, say so and go on."""
+    from stackctl.core.errors import EngineUnavailable, TimedOut
+
+    asked = [record for record in records if record.on_swarm]
+    for index, record in enumerate(asked):
+        error = _not_gathered(session, record)
+        if error is None:
+            continue
+        mute = isinstance(error, (EngineUnavailable, TimedOut))  # who does not answer is not asked for each
+        names = ", ".join(f"`{one.title}`" for one in (asked[index:] if mute else [record]))
+        hint = f"; {error.hint}" if error.hint else ""
+        session.output.warn(f"what the agents of a Swarm wrote of {names} is not here: {error.message}{hint}")
+        if mute:
+            return
+
+
+def _not_gathered(session: Session, record: EnvironmentRecord) -> StackctlError | None:
     from stackctl.core.errors import StackctlError
     from stackctl.ops.swarm_agents import gather_incidents
 
     try:
         gather_incidents(session.context, record)
     except StackctlError as error:
-        session.output.warn(
-            f"what the agents of its Swarm wrote of `{record.title}` is not here: {error.message}"
-        )
+        return error
+    return None
 
 
 def _incidents(session: Session, project: str) -> Sequence[Incident]:
@@ -89,7 +102,7 @@ def _when(at: float) -> str:
 def why_command(session: Session, name: str | None, instance: str) -> None:
     """Tell in plain words why an environment was ended, or what was last enforced upon it."""
     record = session.environment(name, instance)
-    _gather(session, record)
+    _gather(session, [record])
     incident = _last(session, record)
     ending = record.ending
     session.output.result(

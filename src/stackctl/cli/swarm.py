@@ -108,7 +108,11 @@ def logs_swarm(
 
     Raises:
         UsageError: Several are to be followed at once.
+        ServiceFailed: It is not up.
+        EngineRefused, EngineUnavailable, TimedOut: The managers cannot be asked.
     """
+    from stackctl.ops.swarm_looking import manager
+
     follow, tail, since = how
     names = list(services) or sorted(record.services)
     if follow and len(names) > 1:
@@ -117,6 +121,7 @@ def logs_swarm(
         )
     if record.phase != "running":
         raise ServiceFailed(f"`{named(record)}` is {record.phase}", hint=f"`stackctl up {named(record)}`")
+    manager(session.context)
     swarm = session.engine.swarm()
     codes = [swarm.logs(f"{record.project}_{name}", follow=follow, tail=tail, since=since) for name in names]
     return max(codes, default=0)

@@ -56,11 +56,6 @@ class Swarm(SwarmApi):
         super().__init__(wire)
         self._endpoint, self._environment, self._chain = endpoint, dict(environment), chain
 
-    def nodes(self) -> tuple[Node, ...]:
-        """Every node, by host name."""
-        found = self._inspect("node", self._run(["node", "ls", "--quiet"]).split())
-        return tuple(sorted(map(swarm_parse.parse_node, found), key=lambda node: (node.hostname, node.id)))
-
     def services(self, project: str) -> tuple[tuple[SwarmService, ...], tuple[SwarmTask, ...]]:
         """Every service of a stack's name, whoever made it, and their tasks."""
         ids = self._listed("service", {NAMESPACE: project})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,14 @@ SLOW = 30.0
 LOGS = 60.0
 """Seconds for all that a service wrote, which comes from its node."""
 PART = 8 << 20
-"""Bytes of a list from which on it is asked for in parts, the next time; one answer has 64 MiB at most."""
+"""Bytes of a list beyond which it is asked for in parts: read, it takes six times as much memory."""
+LONGEST = 64 << 20
+"""Bytes of a part, and of any other answer, at most."""
 _FIRST = "0123456789abcdefghijklmnopqrstuvwxyz"
 """What ids of a Swarm begin with, in base 36; its lists are filtered by it."""
-_ELECTION = 2
-"""Answers without a leader, each of which a manager gives after 20 s."""
+ELECTION = 30.0
+"""Seconds without a leader that are waited for: managers say so at once, or after 20 s."""
+_PAUSE = 1.0
 _TRIES = 5
 _CHANGED = "update out of sequence"
 _IN_USE = (400, 403, 409)
@@ -61,24 +65,24 @@ class SwarmApi:
         """Which Swarm it is; one without id where the engine is in none.
 
         Args:
-            patient: Wait while the managers elect a leader, which takes half a minute, and raise where they
-                have none then. Else one without id is a Swarm without a leader, too.
+            patient: Wait while the managers elect a leader, for half a minute, and raise where they have
+                none then. Else one without id is a Swarm without a leader, too.
 
         Raises:
             EngineUnavailable, TimedOut, EngineRefused: It cannot be asked.
         """
-        for _ in range(_ELECTION if patient else 1):
+        end = time.monotonic() + ELECTION
+        while True:
             raw = (self._read("/info", extra=SLOW if patient else 0.0) or {}).get("Swarm")
             found = swarm_parse.parse_cluster(raw if isinstance(raw, dict) else {})
-            if found.id or not found.manager:
-                break
-        else:
-            if patient:
+            if found.id or not found.manager or not patient:
+                return found
+            if time.monotonic() >= end:
                 raise swarm_parse.no_leader()
-        return found
+            time.sleep(_PAUSE)
 
-    def members(self) -> tuple[Node, ...]:
-        """Every node, by host name."""
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node, by host name, of one answer."""
         found = [swarm_parse.parse_node(one) for one in self._read("/nodes") or ()]
         return tuple(sorted(found, key=lambda node: (node.hostname, node.id)))
 
@@ -198,33 +202,26 @@ class SwarmApi:
         """
         if kind not in self._long:
             try:
-                answer = self._get(f"/{kind}{_filtered(labels)}", SLOW)
+                yield from self._read(f"/{kind}{_filtered(labels)}", most=PART) or ()
             except TooLong:
                 self._long.add(kind)
             else:
-                if answer is not None and len(answer.body) > PART:
-                    self._long.add(kind)
-                yield from (answer.json() or ()) if answer is not None else ()
                 return
         for first in _FIRST:
             part = self._read(f"/{kind}{_filtered(labels, first)}") or ()
             # of networks, ids are given that have it anywhere
             yield from (one for one in part if str(one.get("ID") or one.get("Id")).startswith(first))
 
-    def _read(self, target: str, *, extra: float = SLOW) -> Any:
+    def _read(self, target: str, *, extra: float = SLOW, most: int = LONGEST) -> Any:
         """Plain data by a connection that is kept; None where there is no such thing."""
-        answer = self._get(target, extra)
-        return answer.json() if answer is not None else None
-
-    def _get(self, target: str, extra: float) -> Answer | None:
         if self._kept is None:
             self._kept = self._connect()
-        answer = self._kept.call("GET", target, extra=extra)
+        answer = self._kept.call("GET", target, extra=extra, most=most)
         if answer.status == 404:
             return None
         if answer.status >= 400:
             raise _refusal(answer, "the question")
-        return answer
+        return answer.json()
 
     def _ask(
         self, method: str, target: str, body: Mapping[str, Any] | None = None, *, extra: float = SLOW

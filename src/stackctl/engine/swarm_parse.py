@@ -128,6 +128,10 @@ def service_log(data: bytes) -> tuple[bytes, bool]:
     return b"".join(parts), whole
 
 
+_NO_LEADER = ("does not have a leader", "code = deadlineexceeded")
+"""What a manager says that knows of no leader, and what says one whose leader has just been lost."""
+
+
 def no_leader() -> EngineUnavailable:
     """The error while managers elect one, or are too few for it."""
     return EngineUnavailable(
@@ -138,9 +142,10 @@ def no_leader() -> EngineUnavailable:
 
 def no_manager(words: str) -> StackctlError | None:
     """The error where no manager is there to decide; None where the engine said something else."""
-    if "does not have a leader" in words.lower():
+    said = words.lower()
+    if any(one in said for one in _NO_LEADER):
         return no_leader()
-    if "not a swarm manager" not in words.lower():
+    if "not a swarm manager" not in said:
         return None
     return EngineRefused(
         "the engine is no manager of a Swarm",

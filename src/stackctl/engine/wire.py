@@ -46,7 +46,7 @@ class Answer:
 
 
 class TooLong(EngineRefused):
-    """An answer of more than 64 MiB, which nobody reads."""
+    """An answer of more bytes than were asked for; what there is of it is not read."""
 
 
 class _Closed(Exception):
@@ -67,6 +67,7 @@ class Wire:
         self._socket: socket.socket | None = None
         self._pending = b""
         self._deadline = 0.0
+        self._most = 0
         self._answered = False
 
     def __del__(self) -> None:
@@ -79,6 +80,7 @@ class Wire:
         body: Mapping[str, Any] | bytes | None = None,
         *,
         extra: float = 0.0,
+        most: int = 0,
     ) -> Answer:
         """Ask and read the whole answer.
 
@@ -87,15 +89,17 @@ class Wire:
             target: Path and query, quoted.
             body: Sent as JSON when given; bytes are a tar archive.
             extra: Seconds beyond the usual patience, for calls that wait by design (a stop's grace).
+            most: Bytes of an answer at most, 0 for as many as there are.
 
         Raises:
+            TooLong: The answer is longer.
             DaemonDown: Nothing listens.
             EngineForbidden: No right to use the socket.
             DockerMissing: The way there takes a docker command.
             DaemonFrozen: No complete answer in time.
             EngineRefused: The answer is not HTTP.
         """
-        kept_alive = self._socket is not None
+        kept_alive, self._most = self._socket is not None, most
         self._deadline = time.monotonic() + self._patience + extra
         with self._faults(self._patience + extra):
             try:
@@ -193,14 +197,22 @@ class Wire:
             return b"".join(self._chunks())
         length = headers.get("content-length", "")
         if length.isdigit():
+            self._check_length(int(length))
             return self._exactly(int(length))
         return self._until_closed()
 
+    def _check_length(self, length: int) -> None:
+        if self._most and length > self._most:
+            raise TooLong(f"what listens on {self._way.name} answers with more than {self._most} bytes")
+
     def _chunks(self) -> Iterator[bytes]:
+        length = 0
         while True:
             size = self._line().split(b";")[0].strip()
             if not size or size.strip(_HEXADECIMAL):
                 raise EngineRefused(f"what listens on {self._way.name} sent a broken answer")
+            length += int(size, 16)
+            self._check_length(length)
             data = self._exactly(int(size, 16))
             self._line()
             if not data:
@@ -239,7 +251,7 @@ class Wire:
             raise _Closed
         self._pending += data
         if len(self._pending) > _LONGEST:
-            raise TooLong(f"what listens on {self._way.name} sent more than {_LONGEST >> 20} MiB")
+            raise EngineRefused(f"what listens on {self._way.name} sent more than {_LONGEST >> 20} MiB")
 
     def _tick(self, connection: socket.socket) -> socket.socket:
         left = self._deadline - time.monotonic()

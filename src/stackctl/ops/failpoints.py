@@ -231,7 +231,6 @@ class SteppedSwarm:
         self.logs = swarm.logs
         self.engine_of = swarm.engine_of
         self.api = swarm.api
-        self.members = swarm.members
         self.tasks = swarm.tasks
         self.single_services = swarm.single_services
         self.service_output = swarm.service_output

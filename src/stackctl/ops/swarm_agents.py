@@ -12,6 +12,7 @@ from stackctl.core.incidents import to_plain
 from stackctl.core.swarm_watch import AGENT, ROLE
 from stackctl.ops.lifetimes import time_left
 from stackctl.ops.recording import ended
+from stackctl.ops.swarm_looking import manager
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -47,6 +48,7 @@ def gather_incidents(context: Context, record: EnvironmentRecord) -> tuple[Incid
         EngineUnavailable, TimedOut, EngineRefused: The manager cannot be asked.
         StateError: The file system refused.
     """
+    manager(context)
     known = {
         str(raw.get("id")): raw for raw in context.store.incidents(record.project) if isinstance(raw, dict)
     }

@@ -21,7 +21,7 @@ def room_on_swarm(context: Context, holder: str) -> tuple[tuple[Room, ...], int]
     """
     manager(context)
     swarm = context.engine.swarm()
-    nodes = swarm.members()
+    nodes = swarm.nodes()
     own = {
         one.project
         for one in context.store.records()

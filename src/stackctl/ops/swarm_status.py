@@ -199,7 +199,8 @@ def extend_on_swarm(
         record = context.store.read(record.project) or record
         if record.phase != "running":
             raise ServiceFailed(f"`{record.project}` is {record.phase}", hint=f"`stackctl up {record.stack}`")
+        scene = look_at_swarm(context, record.project, record)
         record = replace(record, lifetime=seconds, deadline=deadline(context, seconds))
+        tell_deadline(context, record, scene)  # first: it is the managers' word that ends it
         context.store.write(record)
-        tell_deadline(context, record, look_at_swarm(context, record.project, record))
     return record

@@ -64,7 +64,7 @@ def sight_of(context: Context, record: EnvironmentRecord, away: Mapping[str, flo
     swarm, labels = context.engine.swarm(), {f"{PREFIX}project": record.project}
     services = [one for one in swarm.single_services(labels) if verified(record, read_stamp(one.labels))]
     tasks = [one for one in swarm.tasks(labels) if verified(record, read_stamp(one.stamp))]
-    nodes = {node.id: node for node in swarm.members()}
+    nodes = {node.id: node for node in swarm.nodes()}
     return Sight(service=next(iter(services), None), task=newest(tasks), nodes=nodes, away=away or {})
 
 
@@ -139,7 +139,7 @@ class Lookout:
         labels = {f"{PREFIX}home": context.store.identity, f"{PREFIX}stack": STACK}
         # services first, so that one which is made in between is not taken for gone
         services, tasks = swarm.single_services(labels), swarm.tasks(labels)
-        self._nodes = {node.id: node for node in swarm.members()}
+        self._nodes = {node.id: node for node in swarm.nodes()}
         self._services = {one.labels.get(f"{PREFIX}project", ""): one for one in services}
         self._tasks = {}
         for task in tasks:

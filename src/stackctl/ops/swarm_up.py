@@ -164,8 +164,8 @@ def _kept(
     verify_on_swarm(context, record, scene, allow_unenforced=options.allow_unenforced)
     if options.lifetime is not None:
         record = replace(record, lifetime=options.lifetime, deadline=deadline(context, options.lifetime))
+        tell_deadline(context, record, scene)  # first: it is the managers' word that ends it
         context.store.write(record)
-        tell_deadline(context, record, scene)
     return SwarmUp(record=record, scene=scene, changes=changes)
 
 
