@@ -304,7 +304,7 @@ class FakeEngine:
     def __init__(self, containers: list[Container], pids: int) -> None:
         self.there = {one.id: one for one in containers}
         self.pids, self.stopped, self.bounded = pids, Counter[str](), Counter[str]()
-        self.log_seconds = 0.0
+        self.log_seconds, self.refused = 0.0, 0
 
     def bare_facts(self) -> Any:
         return SimpleNamespace(id="e", local=True, system_time=NOW.wall)
@@ -316,7 +316,8 @@ class FakeEngine:
         return tuple(self.there[one] for one in ids if one in self.there)
 
     def sample(self, containers: list[Container]) -> dict[str, Reading]:
-        return {one.id: Reading(at=time.monotonic(), pids=self.pids, memory=MIB) for one in containers}
+        reading = Reading(at=time.monotonic(), pids=self.pids, memory=MIB, pids_refused=self.refused)
+        return {one.id: reading for one in containers}
 
     def stop(self, ids: list[str]) -> None:
         self.stopped.update(ids)
@@ -388,6 +389,36 @@ def test_an_agent_ends_what_passes_its_mark_once_and_tells_it() -> None:
         ("c2", "over_pids", "n1", "done"),
     }
     assert engine.bounded == {"c1": 1, "c2": 1}
+
+
+def refusing() -> tuple[NodeAgent, FakeEngine, list[str]]:
+    """An agent that has just seen a container of which the kernel refused three processes."""
+    engine, said = FakeEngine([container()], pids=1), list[str]()
+    one = agent(engine, FakeStore(), said)
+    looks(one)
+    said.clear()
+    engine.pids, engine.refused = 250, 3
+    return one, engine, said
+
+
+def test_what_was_ended_for_its_processes_is_not_told_of_again_for_refused_ones() -> None:
+    one, _, said = refusing()
+    looks(one)
+    one._quiet.clear()  # minutes later, while Swarm still keeps what has ended
+    looks(one)
+    assert [told.rule for told in read_incidents(said)] == ["over_pids"]
+
+
+def test_refused_processes_of_what_ended_by_itself_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, engine, said = refusing()
+    dead = container(state="exited", finished=NOW.wall)
+    monkeypatch.setattr(engine, "inspect", lambda _: (dead,))
+    one.tick()
+    engine.there = {"c1": dead}
+    one.finish(5.0)
+    looks(one)
+    assert [told.rule for told in read_incidents(said)] == ["fork_refused"]
+    assert engine.stopped == {}
 
 
 def test_an_agent_proves_a_container_once_its_swap_limit_is_there() -> None:

@@ -39,6 +39,7 @@ OF_THE_NODE = ""
 """The agent's incidents are kept as the host's are: there is no environment of its own."""
 BUG = "bug"
 """Key of the quiet time after a fault of our own."""
+_REFUSED = "fork_refused"
 ENDED_WORDS = "its container was ended; Swarm starts it anew within bounds"
 
 
@@ -231,8 +232,8 @@ class NodeAgent:
         )
         if action.rule == "oom":
             quiet[f"{about}/oom"] = now + self.limits.oom_again
-        if action.rule == "over_pids":  # its incident tells of the refused forks already
-            quiet[f"{about}/fork_refused"] = now + self.limits.report_again
+        if action.rule == "over_pids":  # until it is known whether its incident tells of the refused forks
+            quiet[f"{about}/{_REFUSED}"] = now + self.limits.report_again
 
     def _is_told(self, container: Container, action: Action) -> bool:
         """Whether a container that has ended, and that Swarm keeps for a while, was reported before."""
@@ -270,7 +271,7 @@ class NodeAgent:
         sample = context.engine.sample([container]) if container is not None else {}
         if container is None or container.state not in ("running", "paused"):
             self._tell(action, "recovered", "it has ended by itself")
-            return True
+            return False
         trail = with_reading(trail, sample.get(container.id), self.limits.trail)
         fresh = watched(container, trail, engine=self._watch.facts.id if self._watch.facts else "")
         confirmed = still(action, self._world((fresh,), ""), self.limits, NODE_RULES) if fresh else None
@@ -310,9 +311,11 @@ class NodeAgent:
                 container, done = self._ended.get(timeout=wait) if wait else self._ended.get_nowait()
             except Empty:
                 return
-            self._busy.pop(container, None)
+            action = self._busy.pop(container, None)
             if not done:
                 self._quiet.pop(container, None)
+            elif action is not None and action.rule == "over_pids":
+                self._reported.add((container, _REFUSED))  # its incident tells of the refused forks already
             self._watch.relist_soon()
 
     def _keep(self, incident: Incident, *, tell: bool = True) -> None:
