@@ -519,6 +519,17 @@ def test_an_act_is_confirmed_by_a_fresh_world_or_dropped() -> None:
     assert still(act, world(over, quiet={"app-aaaaaa": NOW.boottime + 9}), LIMITS) is not None
 
 
+def test_refused_processes_are_told_once_for_each_end() -> None:
+    trail = Trail((Reading(at=0.0, pids=9, pids_refused=0), Reading(at=1.0, pids=9, pids_refused=3)))
+    first, again = (container(state="exited", finished=end) for end in (5.0, 9.0))
+    told = [watched(containers=(one,), trails={one.id: trail}) for one in (first, first, again)]
+    keys = [one.key for found in told for one in decide(world(found), LIMITS).reports]
+    assert len(keys) == 3
+    assert len(set(keys)) == 2
+    over = {f"{told[0].record.project}/web/fork_refused": NOW.boottime + 1.0}
+    assert not decide(world(told[0], quiet=over), LIMITS).reports
+
+
 def test_the_pace_quickens_as_headroom_shrinks() -> None:
     assert next_look(world(), LIMITS) == LIMITS.idle_interval
     assert leaders_pause(0.01, LIMITS) == LIMITS.lead

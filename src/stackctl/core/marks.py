@@ -149,9 +149,10 @@ def refused_or_killed(world: World, limits: Supervision) -> Iterator[Action]:
                 continue
             yield from _ended_for_memory(one, container, asked, world)
             refused = grown(trail, "pids_refused") if container.state in ENDED else 0
-            if refused:
+            if refused and not world.silent(f"{one.record.project}/{container.service}/fork_refused"):
                 words = f"the kernel refused it new processes ({refused}), and it ended"
-                yield _kernel_report(one, container, asked, "pids", words)
+                occasion = f"{container.id[:12]}:{container.finished:.0f}"
+                yield _kernel_report(one, container, asked, "pids", words, occasion)
 
 
 def _ended_for_memory(

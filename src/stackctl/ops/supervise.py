@@ -240,6 +240,9 @@ class Supervisor:
         self._hush(action, FOREVER if action.mark else self.limits.report_again)
         if action.rule == "oom":
             self._quiet[f"{action.project}/{action.service}/oom"] = self._now() + self.limits.oom_again
+        if action.rule == "fork_refused":  # once for each end, and of many ends not each
+            again = self._now() + self.limits.report_again
+            self._quiet[f"{action.project}/{action.service}/fork_refused"] = again
         self.log.write("reports", **_words(action))
         if not action.incident or self.dry:
             return
