@@ -49,6 +49,14 @@ def test_limits_restarts_and_labels_are_swarms_own() -> None:
     assert web.document["networks"]["default"]["driver"] == "overlay"
 
 
+def test_privileges_that_swarm_cannot_forbid_are_said_and_capabilities_dropped() -> None:
+    found = told({"security_opt": ["no-new-privileges:true"], "cap_drop": ["ALL"]})
+    assert any("Swarm sets no `no-new-privileges`" in note for note in found.notes)
+    web = found.document["services"]["web"]
+    assert web["cap_drop"] == ["ALL"]
+    assert "security_opt" not in web
+
+
 def test_a_one_shot_runs_once() -> None:
     found = told({}, services={"web": replace(ASKED, one_shot=True)})
     assert found.document["services"]["web"]["deploy"]["restart_policy"] == {"condition": "none"}

@@ -67,6 +67,8 @@ def test_files_limits_address_and_data_of_a_stack_are_on_that_host(remote: FarCl
     (container,) = up["services"]["web"]["containers"]
     limits = remote.inspect(container)["HostConfig"]
     assert (limits["Memory"], limits["PidsLimit"]) == (64 << 20, 32)  # type: ignore[index]
+    hardened = tuple(limits[name] for name in ("CapDrop", "SecurityOpt", "ReadonlyRootfs"))  # type: ignore[index]
+    assert hardened == (["ALL"], ["no-new-privileges:true"], True)
     assert up["limits_verified"].startswith("unverified")
     assert up["engine_host"] == remote.far.host
     assert up["services"]["web"]["addresses"][0]["tunnelled"]
@@ -100,6 +102,9 @@ def test_the_other_engine_is_refused_and_both_are_named(remote: FarCli, tmp_path
     ejected = remote("eject", "hello", "--to", str(tmp_path / "out"))
     assert ejected.code == 2
     assert "has none of this machine" in ejected.err
+    moved = remote("move", "hello", "--instance", "two", "--from", project)
+    assert moved.code == 2
+    assert "is not moved there" in moved.err
     assert remote.far.files()[f"{folder}/data/visits"] == "1000 700"
     remote("purge", "hello", "--yes").ok()
     assert not [path for path in remote.far.files() if path.startswith(folder)]
@@ -109,7 +114,7 @@ def test_a_sidecars_secret_is_brought_and_its_data_survives(remote: FarCli) -> N
     remote.template("shop", TEMPLATE)
     remote.stack("shop", SHOP)
     up = remote("up", "shop", "--json").ok()
-    assert "nobody sweeps by the guard of `web`" in json.loads(up.out)["warnings"][0]
+    assert "nobody sweeps by the guard of `web`" in str(json.loads(up.out)["warnings"])
     project = up.data["project"]
     there = remote.far.files()
     assert {owner for path, owner in there.items() if path.endswith("/data/cache")} == {"999 700"}

@@ -27,6 +27,7 @@ services:
   web: {replicas: 3, limits: {memory: 64m, pids: 32}}
   db: {placement: ["node.hostname == n2"]}
   proxy: {placement: ["node.hostname == n3"], publish: host}
+tasks: {look: {image: "busybox:1.35"}}
 allow: {proxy: [public-ports]}
 """
 ROWS = ("db", "psql", "-h", "127.0.0.1", "-U", "app", "-tA", "myenv", "-c")
@@ -93,10 +94,16 @@ def test_exec_goes_to_the_node_and_the_url_answers(myenv: Swarmed) -> None:
 
 
 def test_what_one_engine_alone_can_do_is_refused(myenv: Swarmed) -> None:
-    done = myenv("restart", "myenv")
-    assert done.code == 5
-    assert "is a Swarm's" in done.err
-    assert myenv("up", "myenv", "--engine", "local").code == 5
+    refused = (("restart", "myenv"), ("up", "myenv", "--engine", "local"), ("with", "myenv", "--", "true"))
+    moved = ("move", "myenv", "--instance", "two", "--from", myenv.project)
+    for words in (*refused, moved):
+        done = myenv(*words)
+        assert done.code == 5, words
+        assert "hint: " in done.err
+    inside = myenv("run", "--in", "myenv", "look")
+    assert inside.code == 125
+    assert "is a Swarm's" in inside.err
+    assert "`stackctl exec`" in inside.err
 
 
 def test_a_failed_change_says_why_and_what_ran_goes_on(myenv: Swarmed) -> None:

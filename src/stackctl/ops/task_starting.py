@@ -241,12 +241,17 @@ def _networks(context: Context, prepared: PreparedTask, options: StartOptions) -
     """What it is attached to before its own network: a network by name, or an environment's by id.
 
     Raises:
+        EngineRefused: The environment is a Swarm's.
         UnknownName: There is no such network, or the environment is not up.
     """
     if options.inside:
         record = context.store.read(options.inside)
         if record is not None and record.on_swarm:
-            raise EngineRefused(f"`{options.inside}` is a Swarm's, and no task can run in it yet")
+            raise EngineRefused(
+                f"`{options.inside}` is a Swarm's, and no task can run in it yet",
+                hint="`stackctl exec` runs a command in a service of it, `stackctl batch --engine swarm` tasks "
+                "beside it",
+            )
         if record is None or record.phase != "running" or not record.networks:
             raise UnknownName(
                 f"`{options.inside}` is not up, so no task can run in it",
