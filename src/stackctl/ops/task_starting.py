@@ -249,8 +249,8 @@ def _networks(context: Context, prepared: PreparedTask, options: StartOptions) -
         if record is not None and record.on_swarm:
             raise EngineRefused(
                 f"`{options.inside}` is a Swarm's, and no task can run in it yet",
-                hint="`stackctl exec` runs a command in a service of it, `stackctl batch --engine swarm` tasks "
-                "beside it",
+                hint="`stackctl exec` runs a command in a service of it, "
+                "`stackctl batch --engine swarm` tasks beside it",
             )
         if record is None or record.phase != "running" or not record.networks:
             raise UnknownName(
