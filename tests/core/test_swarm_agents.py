@@ -140,7 +140,14 @@ def test_the_file_that_runs_agents_bounds_them_and_shows_them_no_more_than_they_
     reader = yaml.safe_load(reader_text("busybox"))["services"]["reader"]
     assert [(one["source"], one["read_only"]) for one in reader["volumes"]] == [(f"{HOME}/said", True)]
     assert set(reader["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
-    assert "supervise --node" in agent_unit("/usr/bin/python3", "1", {"DOCKER_HOST": "unix:///run/x.sock"})
+
+
+def test_the_unit_of_an_agent_says_what_it_is_and_by_what_it_was_written() -> None:
+    unit = agent_unit("/usr/bin/python3", "1", {"DOCKER_HOST": "unix:///run/x.sock"})
+    assert "ExecStart=:/usr/bin/python3 -m stackctl supervise --node" in unit
+    assert unit.startswith("# Written by `stackctl supervise --node --print unit`, version 1.\n")
+    assert "Description=stackctl's agent of this node of a Swarm\n" in unit
+    assert "service uninstall" not in unit
 
 
 # What the leader decides

@@ -56,9 +56,9 @@ class WatchOptions:
     "--print",
     "show",
     type=click.Choice(["service", "unit", "reader"]),
-    help="With --node: print what runs agents, a service of the Swarm or a unit, or what repeats its words.",
+    help="With --node: print what runs agents, a service or a unit, or what repeats a unit's words.",
 )
-@click.option("--image", metavar="IMAGE", help="With --print service, reader: its image.")
+@click.option("--image", metavar="IMAGE", help="With --print service or reader: its image.")
 @click.option("--background", is_flag=True, hidden=True, help="As `up` starts it: no terminal, leaves alone.")
 def supervise_command(
     session: Session,

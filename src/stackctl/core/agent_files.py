@@ -101,12 +101,15 @@ def agent_unit(python: str, version: str, environ: Mapping[str, str]) -> str:
     Raises:
         UsageError: A path or value has characters that a unit file cannot hold.
     """
-    return unit_text(
+    text = unit_text(
         UnitSpec(
             scope="system",
             program=(python, "-m", "stackctl", *_WATCH),
             home=HOME,
             version=version,
             environment=chosen_environment(environ, "system"),
+            description="stackctl's agent of this node of a Swarm",
         )
     )
+    _, _, rest = text.partition("\n")  # it is not the unit that `service uninstall` removes
+    return f"# Written by `stackctl supervise --node --print unit`, version {version}.\n{rest}"

@@ -55,6 +55,7 @@ class UnitSpec:
         home: The real path of the state directory.
         version: The version of stackctl that writes it.
         environment: What the service finds in its environment, beside `STACKCTL_HOME`.
+        description: What people read of it.
     """
 
     scope: Scope
@@ -62,6 +63,7 @@ class UnitSpec:
     home: str
     version: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    description: str = "Supervisor of stackctl's environments and tasks"
 
 
 def unit_text(spec: UnitSpec) -> str:
@@ -127,7 +129,7 @@ def _read_back(word: str) -> str:
 
 
 def _unit(spec: UnitSpec) -> Iterator[str]:
-    yield "Description=Supervisor of stackctl's environments and tasks"
+    yield f"Description={spec.description}"
     if spec.scope == "system":
         yield "# Not Requires=: what ends while docker is down is found when it is back."
         yield "Wants=docker.service"
