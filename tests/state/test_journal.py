@@ -12,7 +12,7 @@ import pytest
 
 from stackctl.core.errors import StateError
 from stackctl.state import journal
-from stackctl.state.journal import Journal, journal_path, tail
+from stackctl.state.journal import Journal, append_line, journal_path, tail
 
 MOMENT = 1_769_868_131.25
 HOSTILE = [
@@ -134,6 +134,15 @@ def test_half_a_line_of_one_who_was_killed_stays_by_itself(path: Path) -> None:
     path.write_bytes(b"2026-01-31T14:02:11.250Z stopp")
     Journal(path, now=lambda: MOMENT).write("started")
     assert tail(path, 9) == ["2026-01-31T14:02:11.250Z stopp", "2026-01-31T14:02:11.250Z started"]
+
+
+def test_half_a_line_is_ended_before_the_next_file_begins(path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(journal, "FILE_SIZE", 10)
+    path.parent.mkdir()
+    path.write_text("half a line")
+    append_line(path, "whole\n")
+    assert path.with_name(f"{path.name}.1").read_text() == "half a line\n"
+    assert path.read_text() == "whole\n"
 
 
 def test_a_log_that_was_removed_begins_anew(path: Path) -> None:

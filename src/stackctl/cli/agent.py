@@ -74,7 +74,6 @@ def run_agent(session: Session, options: WatchOptions) -> int:
 def _agent(session: Session, log: Journal, options: WatchOptions) -> NodeAgent:
     from stackctl.cli.watchman import contexts, hook
     from stackctl.ops.node_agent import NodeAgent
-    from stackctl.state.folders import make_folder
 
     with closing(session.engine.lead()) as lead:
         standing = lead.standing()
@@ -83,18 +82,28 @@ def _agent(session: Session, log: Journal, options: WatchOptions) -> NodeAgent:
             "the engine is in no Swarm, so that there is no node to be the agent of",
             hint="`docker swarm join` makes it one; without --node its own environments are watched",
         )
-    said = session.store.home / SAID
-    make_folder(said)  # a reader needs it, although nothing was said yet
     return NodeAgent(
         contexts=contexts(session),
         limits=DEFAULT_SUPERVISION,
         log=log,
-        say=partial(_say, said / SAID_FILE, log),
+        say=partial(_say, None if options.dry else _file(session, log), log),
         told=hook(session, log),
         node=standing.hostname,
         alive=lambda: _beat(options.interval),
         dry=options.dry,
     )
+
+
+def _file(session: Session, log: Journal) -> Path:
+    """The file for who runs no service; its folder, which a reader needs, is made before anything is said."""
+    from stackctl.state.folders import make_folder
+
+    folder = session.store.home / SAID
+    try:
+        make_folder(folder)
+    except StateError as error:  # no reason not to watch
+        log.write("failed", words=f"what is said stays on this node's output: {error}")
+    return folder / SAID_FILE
 
 
 def _beat(interval: float) -> None:
@@ -106,13 +115,15 @@ def _beat(interval: float) -> None:
     faulthandler.dump_traceback_later(HANGS_S + interval, exit=True)
 
 
-def _say(file: Path, log: Journal, line: str) -> None:
+def _say(file: Path | None, log: Journal, line: str) -> None:
     """Say a line on the output, which managers read of a service, and in a file, for who runs no service."""
     from stackctl.state.journal import append_line
 
     with _SAYING:  # threads say what they have done; a line is one
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
+        if file is None:
+            return
         try:
             append_line(file, f"{line}\n")
         except (OSError, StateError) as error:

@@ -68,7 +68,7 @@ def who_watches(session: Session) -> str:
 
     found = agents(session.context)
     if found:
-        return f"the agents of `{found[0].name}` watch it"
+        return f"agents watch it; `{found[0].name}` says what they do"
     return "no service of agents is there to end it (`stackctl supervise --node`, see the guide on Swarm)"
 
 
