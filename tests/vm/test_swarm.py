@@ -28,14 +28,15 @@ def test_a_port_is_open_by_ingress_and_limits_stand_in_the_kernel(cli: GuestComm
         "ports": ["0.0.0.0:18080:8000"],
         "cap_drop": ["ALL"],
     }
-    cli.stack(
-        "open",
-        {"web": web},
-        engine="swarm",
-        limits=BOUNDS,
-        allow={"web": ["public-ports"]},
-        services={"web": {"replicas": 2, "publish": "ingress"}},
-    )
+    cli.stack("open", {"web": web})
+    asked = {
+        "template": "open",
+        "engine": "swarm",
+        "limits": BOUNDS,
+        "allow": {"web": ["public-ports"]},
+        "services": {"web": {"replicas": 2, "publish": "ingress"}},
+    }
+    cli.guest.put(f"{cli.checkout}/stacks/open.yaml", json.dumps(asked))
     cli.up("open")
     status = cli.status("open")
     assert "read back in the containers on" in status["limits_verified"]
