@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 SMALL = "limits: {memory: 64m, pids: 64, cpus: 0.5}\n"
 MANY = """
-children = [os.fork() or time.sleep(60) for _ in range(62)]
+children = [os.fork() or time.sleep(60) for _ in range(61)]
 time.sleep(60)
 """
 
