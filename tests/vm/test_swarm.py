@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,8 @@ from guest_command import GuestCommand
 
 pytestmark = [pytest.mark.slow, pytest.mark.vm, pytest.mark.timeout(1800)]
 PATIENCE_S = 400
+ASK = """import urllib.request as web
+print(web.urlopen("http://127.0.0.1:18080/hostname", timeout=20).read().decode())"""
 BOUNDS = {"memory": "32m", "pids": 16, "cpus": 0.5}
 
 
@@ -44,7 +47,7 @@ def test_a_port_is_open_by_ingress_and_limits_stand_in_the_kernel(cli: GuestComm
     assert len(names) == 2
     told: set[str] = set()
     for _ in range(6):
-        told.add(cli.guest.until("wget -q -O - http://127.0.0.1:18080/hostname", PATIENCE_S).out.strip())
+        told.add(cli.guest.until(f"python3 -c {shlex.quote(ASK)}", PATIENCE_S).out.strip())
     assert told == names, "both replicas answer behind the one port"
     for name in names:
         group = cli.cgroup(name)
