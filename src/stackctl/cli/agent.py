@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from stackctl import __version__
-from stackctl.core.agent_files import SAID, SAID_FILE
+from stackctl.core.agent_files import HOME, SAID, SAID_FILE, agent_unit, reader_text, service_text
 from stackctl.core.errors import EngineRefused, StateError, UsageError
 from stackctl.core.supervision import DEFAULT_SUPERVISION
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 _SAYING = Lock()
-_IMAGES = {
-    "service": "`make image` in stackctl's repository builds one",
-    "reader": "any that has `tail` will do",
+_OF_IMAGES = {
+    "service": (service_text, "`make image` in stackctl's repository builds one"),
+    "reader": (reader_text, "any that has `tail` will do"),
 }
 HANGS_S = 120.0
 """Without a look for so long, an agent ends itself with its traces on stderr, and is started anew."""
@@ -35,8 +35,6 @@ HANGS_S = 120.0
 
 def live_in_its_home(session: Session) -> None:
     """Let a session have the agent's state directory, where no other is named."""
-    from stackctl.core.agent_files import HOME
-
     if session.output.home is None and "STACKCTL_HOME" not in os.environ:
         session.output.home = HOME
 
@@ -161,16 +159,14 @@ def print_agent(session: Session, show: str, image: str | None) -> None:
     Raises:
         UsageError: An image is missing, or not needed.
     """
-    from stackctl.core.agent_files import agent_unit, reader_text, service_text
-
-    if show != "unit":
-        if not image:
-            hint = f"for the {show}, {_IMAGES[show]}"
-            raise UsageError(f"--print {show} needs --image IMAGE", hint=hint)
-        text = (service_text if show == "service" else reader_text)(image)
-    else:
+    if show == "unit":
         if image:
             raise UsageError("--image goes with --print service and reader", hint="leave it out")
         text = agent_unit(sys.executable, __version__, os.environ)
+    else:
+        write, images = _OF_IMAGES[show]
+        if not image:
+            raise UsageError(f"--print {show} needs --image IMAGE", hint=f"for the {show}, {images}")
+        text = write(image)
     session.output.result({"kind": show, "text": text})
     session.output.line(text.rstrip("\n"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from stackctl.core.documents import dump
 from stackctl.core.swarm_watch import AGENT, ROLE
-from stackctl.core.unit_file import UnitSpec, chosen_environment, unit_text
+from stackctl.core.unit_file import UnitSpec, chosen_environment, sections_of
 
 HOME = "/var/lib/stackctl/agent"
 """Where an agent keeps its incidents unless it is told another state directory; a node has one agent."""
@@ -101,15 +101,12 @@ def agent_unit(python: str, version: str, environ: Mapping[str, str]) -> str:
     Raises:
         UsageError: A path or value has characters that a unit file cannot hold.
     """
-    text = unit_text(
-        UnitSpec(
-            scope="system",
-            program=(python, "-m", "stackctl", *_WATCH),
-            home=HOME,
-            version=version,
-            environment=chosen_environment(environ, "system"),
-            description="stackctl's agent of this node of a Swarm",
-        )
+    spec = UnitSpec(
+        scope="system",
+        program=(python, "-m", "stackctl", *_WATCH),
+        home=HOME,
+        version=version,
+        environment=chosen_environment(environ, "system"),
+        description="stackctl's agent of this node of a Swarm",
     )
-    _, _, rest = text.partition("\n")  # it is not the unit that `service uninstall` removes
-    return f"# Written by `stackctl supervise --node --print unit`, version {version}.\n{rest}"
+    return f"# Written by `stackctl supervise --node --print unit`, version {version}.\n\n{sections_of(spec)}"

@@ -72,9 +72,18 @@ def unit_text(spec: UnitSpec) -> str:
     Raises:
         UsageError: A path or value has characters that a unit file cannot hold.
     """
+    return f"{_MARK}{spec.version}; `stackctl service uninstall` removes it.\n\n{sections_of(spec)}"
+
+
+def sections_of(spec: UnitSpec) -> str:
+    """The file without the line that says who wrote it, and who removes it.
+
+    Raises:
+        UsageError: As `unit_text`.
+    """
     sections = {"Unit": _unit(spec), "Service": _service(spec), "Install": _install(spec)}
     parts = [f"[{name}]\n" + "\n".join(lines) + "\n" for name, lines in sections.items()]
-    return f"{_MARK}{spec.version}; `stackctl service uninstall` removes it.\n\n" + "\n".join(parts)
+    return "\n".join(parts)
 
 
 def written_by_us(text: str) -> bool:

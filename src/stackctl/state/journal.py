@@ -151,24 +151,20 @@ def append_line(path: Path, line: str) -> None:
     descriptor = _opened(path)
     try:
         size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            # A writer was killed, or the disk was full, in the middle of a line, which ends before the next
+            # one, or before the next file: who follows them reads whole lines
+            size += os.write(descriptor, b"\n")
         if size and size + len(data) > FILE_SIZE:
-            _end_line(descriptor, size)  # who follows the file goes on in the next one with a whole line
             _rotate(path)
             os.close(descriptor)
             descriptor = -1
-            descriptor, size = _opened(path), 0
-        _end_line(descriptor, size)
+            descriptor = _opened(path)
         if os.write(descriptor, data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         if descriptor >= 0:
             os.close(descriptor)
-
-
-def _end_line(descriptor: int, size: int) -> None:
-    """End the last line where a writer was killed, or the disk was full, in the middle of it."""
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        os.write(descriptor, b"\n")
 
 
 def _opened(path: Path) -> int:
